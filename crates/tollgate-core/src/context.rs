@@ -1,0 +1,265 @@
+//! What travels with a request: the only channel between layers, so that each still works alone.
+
+use crate::id::CallerId;
+use crate::secret::Secrets;
+use crate::store::idempotency::{RecordKey, Token};
+use crate::verdict::Effect;
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
+use std::time::Duration;
+
+/// The context of one call. In an HTTP request it lives in the extensions, in a typed call beside the message.
+#[derive(Clone, Debug, Default)]
+pub struct CallContext {
+    /// The claim that is held, if any. Only the idempotency layer and a saga step put one here.
+    pub key: Option<KeyInForce>,
+    /// Which attempt this is; the first is 0.
+    pub attempt: u16,
+    /// When the whole call has to be over.
+    pub deadline: Option<Deadline>,
+    /// On whose behalf.
+    pub caller: Option<CallerId>,
+}
+
+/// An instant on the runtime's monotonic clock by which a call has to be over.
+///
+/// It is passed between processes as a remaining duration, never as a wall-clock time: clocks differ.
+#[expect(clippy::disallowed_types, reason = "core has no runtime; `tokio::time::Instant` converts to and from it")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Deadline(std::time::Instant);
+
+#[expect(clippy::disallowed_types, reason = "core has no runtime; `tokio::time::Instant` converts to and from it")]
+impl Deadline {
+    /// Due at this instant.
+    #[must_use]
+    pub const fn at(instant: std::time::Instant) -> Self {
+        Self(instant)
+    }
+
+    /// The instant.
+    #[must_use]
+    pub const fn instant(self) -> std::time::Instant {
+        self.0
+    }
+
+    /// What is left at `now`; zero when it has passed.
+    #[must_use]
+    pub fn remaining(self, now: std::time::Instant) -> Duration {
+        self.0.saturating_duration_since(now)
+    }
+
+    /// The earlier of the two.
+    #[must_use]
+    pub fn or_earlier(self, other: Option<Self>) -> Self {
+        other.map_or(self, |other| self.min(other))
+    }
+}
+
+/// The sum of all attempts made under one claim. Every clone of the request shares it.
+///
+/// The last error alone can lie: attempt 1 timed out after sending, attempt 2 met an open breaker and says "not
+/// sent". The ledger remembers the doubt.
+///
+/// ```
+/// use tollgate_core::{Effect, EffectLedger};
+///
+/// let ledger = EffectLedger::default();
+/// ledger.mark_key_taken();                                          // every attempt carries one downstream key
+/// ledger.record(Effect::Unknown);                                   // attempt 1 timed out
+/// assert_eq!(ledger.total(Effect::NotSent), Effect::Unknown);       // attempt 2 never left: still in doubt
+/// assert_eq!(ledger.total(Effect::Executed), Effect::Executed);     // attempt 3: the peer answered for all of them
+///
+/// let bare = EffectLedger::default();
+/// bare.record(Effect::Unknown);                                     // sent without a key the peer knows
+/// assert_eq!(bare.total(Effect::Executed), Effect::Unknown);        // two requests: the first is still in doubt
+/// ```
+#[derive(Debug, Default)]
+pub struct EffectLedger(AtomicU8);
+
+impl EffectLedger {
+    const DOUBT: u8 = 1;
+    const DECLINED: u8 = 2;
+    const EXECUTED: u8 = 4;
+    const TAKEN: u8 = 8;
+    /// Doubt from before a downstream key was taken: no later answer can settle it.
+    const BARE_DOUBT: u8 = 16;
+
+    /// Notes what became of one attempt. A refusal at the door clears no doubt, so it is not noted.
+    pub fn record(&self, effect: Effect) {
+        let bit = match effect {
+            Effect::NotSent | Effect::TurnedAway => return,
+            Effect::Declined => Self::DECLINED,
+            Effect::Executed => Self::EXECUTED,
+            Effect::Unknown if self.is_key_taken() => Self::DOUBT,
+            Effect::Unknown => Self::BARE_DOUBT,
+        };
+        self.0.fetch_or(bit, Relaxed);
+    }
+
+    /// Notes that an adapter sends the downstream key with every attempt.
+    pub fn mark_key_taken(&self) {
+        self.0.fetch_or(Self::TAKEN, Relaxed);
+    }
+
+    /// Whether an adapter took the downstream key.
+    #[must_use]
+    pub fn is_key_taken(&self) -> bool {
+        self.0.load(Relaxed) & Self::TAKEN != 0
+    }
+
+    /// The worst over all attempts, given the last one. A final answer settles earlier doubt only if the peer
+    /// saw one key on every attempt.
+    #[must_use]
+    pub fn total(&self, last: Effect) -> Effect {
+        let bits = self.0.load(Relaxed);
+        let noted = |bit| bits & bit != 0;
+        match last {
+            _ if noted(Self::BARE_DOUBT) => Effect::Unknown,
+            Effect::Executed | Effect::Declined => last,
+            _ if noted(Self::EXECUTED) => Effect::Executed,
+            _ if noted(Self::DECLINED) => Effect::Declined,
+            _ if noted(Self::DOUBT) => Effect::Unknown,
+            other => other,
+        }
+    }
+}
+
+/// One key for all attempts of a claim at one peer: 160 bits as 32 characters of base32 (RFC 4648, lower case),
+/// short enough for every gateway we know of (Square's limit is 45, Adyen's 64).
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct DownstreamKey([u8; 32]);
+
+impl DownstreamKey {
+    pub(crate) fn from_hash(hash: &[u8; 32]) -> Self {
+        const ALPHABET: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
+        let mut out = [0; 32];
+        for (group, five) in out.chunks_exact_mut(8).zip(hash.chunks_exact(5)) {
+            let bits = five.iter().fold(0u64, |bits, byte| bits << 8 | u64::from(*byte));
+            for (place, letter) in group.iter_mut().enumerate() {
+                let index = bits >> (35 - 5 * place) & 31;
+                *letter = ALPHABET[usize::try_from(index).unwrap_or(0)];
+            }
+        }
+        Self(out)
+    }
+
+    /// The 32 characters.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
+impl fmt::Display for DownstreamKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Eight characters: enough to find it in a log, not enough to use it.
+impl fmt::Debug for DownstreamKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "DownstreamKey({}..)", &self.as_str()[..8])
+    }
+}
+
+/// Proof that a claim is held, shared by every clone of the request.
+///
+/// Holding a claim here does not make a repeat safe *there*. The key counts as in force at the peer only once the
+/// adapter that talks to it has called [`downstream_key`](Self::downstream_key) and sends what it got: retry
+/// repeats a doubtful attempt only then.
+///
+/// ```
+/// use tollgate_core::{Effect, KeyInForce};
+///
+/// let key = KeyInForce::for_step(b"saga-1/capture/forward/0");
+/// assert!(!key.is_taken());
+/// let first = key.downstream_key("stripe");
+/// assert!(key.is_taken());
+/// assert_eq!(first.as_str().len(), 32);
+/// assert_eq!(first, key.clone().downstream_key("stripe")); // the same for every attempt
+/// assert_ne!(first, key.downstream_key("adyen"));          // never shared between peers
+/// ```
+#[derive(Clone, Debug)]
+pub struct KeyInForce(Arc<InForce>);
+
+#[derive(Debug)]
+struct InForce {
+    source: Source,
+    ledger: EffectLedger,
+}
+
+enum Source {
+    Claim { record: RecordKey, epoch: u64, secrets: Secrets },
+    Step { seed: Box<[u8]> },
+}
+
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Claim { record, epoch, .. } => {
+                f.debug_struct("Claim").field("record", record).field("epoch", epoch).finish_non_exhaustive()
+            }
+            Self::Step { .. } => f.debug_struct("Step").finish_non_exhaustive(),
+        }
+    }
+}
+
+impl KeyInForce {
+    /// For the idempotency layer, once its store has granted the claim. Anybody else who calls this gives up
+    /// what the type proves.
+    #[must_use]
+    pub fn for_claim(token: &Token, secrets: &Secrets) -> Self {
+        let source = Source::Claim { record: token.key, epoch: token.epoch, secrets: secrets.clone() };
+        Self(Arc::new(InForce { source, ledger: EffectLedger::default() }))
+    }
+
+    /// For a saga step, whose journalled intent is the claim. `seed` must be unique to saga, step, direction and
+    /// generation, and must not depend on the attempt.
+    #[must_use]
+    pub fn for_step(seed: &[u8]) -> Self {
+        Self(Arc::new(InForce { source: Source::Step { seed: seed.into() }, ledger: EffectLedger::default() }))
+    }
+
+    /// What became of the attempts so far.
+    #[must_use]
+    pub fn ledger(&self) -> &EffectLedger {
+        &self.0.ledger
+    }
+
+    /// The key to send to a peer that deduplicates on it, and the mark that it is sent. Derived when asked for:
+    /// a call that never reaches a peer pays no hash. `peer` names gateway and account, as `"stripe/acct_1"`.
+    #[must_use]
+    pub fn downstream_key(&self, peer: &str) -> DownstreamKey {
+        self.0.ledger.mark_key_taken();
+        match &self.0.source {
+            Source::Claim { record, secrets, .. } => secrets.downstream_key(record, peer),
+            Source::Step { seed } => {
+                #[expect(clippy::expect_used, reason = "HMAC takes keys of any length")]
+                let mut mac = Hmac::<Sha256>::new_from_slice(b"tollgate/1/step").expect("any length");
+                mac.update(&u64::try_from(seed.len()).unwrap_or(u64::MAX).to_be_bytes());
+                mac.update(seed);
+                mac.update(peer.as_bytes());
+                DownstreamKey::from_hash(&mac.finalize().into_bytes().into())
+            }
+        }
+    }
+
+    /// Whether an adapter took the downstream key.
+    #[must_use]
+    pub fn is_taken(&self) -> bool {
+        self.0.ledger.is_key_taken()
+    }
+
+    /// The epoch of the claim; 0 for a saga step.
+    #[must_use]
+    pub fn epoch(&self) -> u64 {
+        match &self.0.source {
+            Source::Claim { epoch, .. } => *epoch,
+            Source::Step { .. } => 0,
+        }
+    }
+}

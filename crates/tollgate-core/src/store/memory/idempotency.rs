@@ -1,0 +1,205 @@
+//! Idempotency records in sharded maps.
+
+use crate::clock::{Clock, SystemClock, Timestamp};
+use crate::store::idempotency::rule::{self, Change};
+use crate::store::idempotency::{
+    Begin, Begun, Held, IdempotencyStore, Record, RecordKey, Resolve, Resolved, Settled, Settlement, Token,
+    Unresolved,
+};
+use crate::store::{Capabilities, StoreError, StoreErrorKind};
+use std::collections::HashMap;
+use std::fmt;
+use std::future::{Ready, ready};
+use std::hash::{BuildHasherDefault, Hasher};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+const SHARDS: usize = 64;
+
+/// Idempotency records of this process. Answers at once; clones share the records.
+///
+/// Bounded: when it is full it first forgets what may be forgotten and then refuses new keys; an open outcome is never
+/// evicted to make room.
+#[derive(Clone)]
+pub struct MemoryIdempotency(Arc<Shared>);
+
+struct Shared {
+    shards: [Mutex<Shard>; SHARDS],
+    clock: Arc<dyn Clock>,
+    per_shard: usize,
+}
+
+type Shard = HashMap<RecordKey, Record, BuildHasherDefault<AlreadyHashed>>;
+
+/// Record keys are keyed hashes already: their first eight bytes will do.
+#[derive(Default)]
+struct AlreadyHashed(u64);
+
+impl Hasher for AlreadyHashed {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+    fn write(&mut self, bytes: &[u8]) {
+        if let Some(first) = bytes.first_chunk::<8>() {
+            self.0 ^= u64::from_le_bytes(*first);
+        }
+    }
+    fn write_usize(&mut self, _: usize) {}
+}
+
+impl Default for MemoryIdempotency {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl MemoryIdempotency {
+    /// Room for a million records, and the system's clock.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::with(1_000_000, SystemClock)
+    }
+
+    /// Room for about this many records, and this clock.
+    #[must_use]
+    pub fn with(capacity: usize, clock: impl Clock) -> Self {
+        Self(Arc::new(Shared {
+            shards: std::array::from_fn(|_| Mutex::default()),
+            clock: Arc::new(clock),
+            per_shard: capacity.div_ceil(SHARDS),
+        }))
+    }
+
+    /// How many records there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.shards.iter().map(|shard| lock(shard).len()).sum()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn step<T>(
+        &self,
+        key: RecordKey,
+        decide: impl FnOnce(Option<&Record>, Timestamp) -> (Change, T),
+    ) -> Ready<Result<T, StoreError>> {
+        let now = self.0.clock.now();
+        let mut shard = lock(&self.0.shards[usize::from(key.as_bytes()[8]) % SHARDS]);
+        let (change, answer) = decide(shard.get(&key), now);
+        if let Change::Put(_) = change
+            && shard.len() >= self.0.per_shard
+            && !shard.contains_key(&key)
+        {
+            shard.retain(|_, record| rule::collect(record, Duration::ZERO, now) == Change::Keep);
+            if shard.len() >= self.0.per_shard {
+                return ready(Err(StoreError::new(StoreErrorKind::Full, "the in-memory store is full")));
+            }
+        }
+        apply(&mut shard, key, change);
+        ready(Ok(answer))
+    }
+
+    fn each(&self, limit: u32, decide: impl Fn(&Record, Timestamp) -> Change) -> Ready<Result<u64, StoreError>> {
+        let now = self.0.clock.now();
+        let mut changed = 0;
+        for shard in &self.0.shards {
+            let mut shard = lock(shard);
+            let changes: Vec<_> = shard
+                .iter()
+                .map(|(key, record)| (*key, decide(record, now)))
+                .filter(|(_, change)| *change != Change::Keep)
+                .take(usize::try_from(u64::from(limit) - changed).unwrap_or(usize::MAX))
+                .collect();
+            for (key, change) in changes {
+                apply(&mut shard, key, change);
+                changed += 1;
+            }
+        }
+        ready(Ok(changed))
+    }
+}
+
+fn lock(shard: &Mutex<Shard>) -> std::sync::MutexGuard<'_, Shard> {
+    // no rule panics, and a change is one insert: a poisoned shard is whole
+    shard.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn apply(shard: &mut Shard, key: RecordKey, change: Change) {
+    match change {
+        Change::Keep => {}
+        Change::Put(record) => {
+            shard.insert(key, record);
+        }
+        Change::Remove => {
+            shard.remove(&key);
+        }
+    }
+}
+
+impl fmt::Debug for MemoryIdempotency {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MemoryIdempotency").field("records", &self.len()).finish_non_exhaustive()
+    }
+}
+
+impl IdempotencyStore for MemoryIdempotency {
+    type Future<T: Send + 'static> = Ready<Result<T, StoreError>>;
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::IN_MEMORY
+    }
+
+    fn begin(&self, begin: Begin) -> Self::Future<Begun> {
+        self.step(begin.key, |record, now| rule::begin(record, &begin, now))
+    }
+
+    fn arm(&self, token: Token, lease: Duration) -> Self::Future<Held> {
+        self.step(token.key, |record, now| rule::arm(record, &token, lease, now))
+    }
+
+    fn renew(&self, token: Token, lease: Duration) -> Self::Future<Held> {
+        self.step(token.key, |record, now| rule::renew(record, &token, lease, now))
+    }
+
+    fn settle(&self, token: Token, settlement: &Settlement) -> Self::Future<Settled> {
+        self.step(token.key, |record, now| rule::settle(record, &token, settlement, now))
+    }
+
+    fn resolve(&self, resolve: Resolve) -> Self::Future<Resolved> {
+        self.step(resolve.key, |record, now| rule::resolve(record, &resolve, now))
+    }
+
+    fn get(&self, key: RecordKey) -> Self::Future<Option<Record>> {
+        self.step(key, |record, _| (Change::Keep, record.cloned()))
+    }
+
+    fn unresolved(&self, after: Option<RecordKey>, limit: u32) -> Self::Future<Vec<Unresolved>> {
+        let now = self.0.clock.now();
+        let mut found: Vec<Unresolved> = Vec::new();
+        for shard in &self.0.shards {
+            found.extend(
+                lock(shard)
+                    .iter()
+                    .filter(|(key, record)| {
+                        after.is_none_or(|after| **key > after) && rule::is_unresolved(record, now)
+                    })
+                    .map(|(key, record)| Unresolved::of(*key, record)),
+            );
+        }
+        found.sort_unstable_by_key(|unresolved| unresolved.key);
+        found.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+        ready(Ok(found))
+    }
+
+    fn sweep(&self, limit: u32) -> Self::Future<u64> {
+        self.each(limit, rule::sweep)
+    }
+
+    fn collect(&self, tombstone: Duration, limit: u32) -> Self::Future<u64> {
+        self.each(limit, |record, now| rule::collect(record, tombstone, now))
+    }
+}

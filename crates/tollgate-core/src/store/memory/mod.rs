@@ -1,0 +1,6 @@
+//! The ports in this process's memory: for tests, single-process caches and limits. They live and die with the
+//! process, and say so in their capabilities.
+
+mod idempotency;
+
+pub use idempotency::MemoryIdempotency;

@@ -1,0 +1,51 @@
+use super::problem::{problem, status_of};
+use super::*;
+use bytes::Bytes;
+use http::{Response, StatusCode};
+use http_body_util::{BodyExt, Full};
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use tollgate_core::{Answers, Effect, Rejection, RejectionKind};
+
+fn answer(rejection: Rejection) -> Result<Response<Full<Bytes>>, Infallible> {
+    Http.refuse(rejection)
+}
+
+#[test]
+fn a_refusal_keeps_its_verdict_through_http() {
+    for kind in RejectionKind::ALL {
+        let rejection = Rejection::new(*kind);
+        assert_eq!(Http.judge(&answer(rejection.clone())), rejection.verdict(), "{kind:?}");
+    }
+}
+
+/// A status alone must never say "nothing happened" about a refusal of ours that says "unknown".
+#[test]
+fn the_status_of_an_open_outcome_invites_no_new_key() {
+    for kind in RejectionKind::ALL {
+        let (said, seen) = (kind.verdict().effect, verdict_of_status(status_of(*kind)).effect);
+        assert!(said != Effect::Unknown || !seen.nothing_happened(), "{kind:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_problem_document_reads_as_documented() {
+    let rejection = Rejection::new(RejectionKind::KeyReused).because("the amount differs");
+    let response: Response<Full<Bytes>> = problem(&rejection);
+    assert_eq!(response.status(), StatusCode::UNPROCESSABLE_ENTITY);
+    let body = response.into_body().collect().await.unwrap().to_bytes();
+    let document: BTreeMap<String, serde_json::Value> = serde_json::from_slice(&body).unwrap();
+    assert_eq!(document["code"], "key-reused");
+    assert_eq!(document["retry"], "new-key");
+    assert_eq!(document["detail"], "the amount differs");
+    assert!(document["type"].as_str().unwrap().ends_with("#key-reused"));
+    assert!(!document.contains_key("retry_after_ms"));
+}
+
+#[tokio::test]
+async fn a_body_is_read_up_to_the_limit() {
+    let read = |text: &'static str, limit| ReadBody::new(Full::new(Bytes::from(text)), limit);
+    assert_eq!(read("12345", 5).await, ReadOutcome::Whole(Bytes::from("12345")));
+    assert_eq!(read("123456", 5).await, ReadOutcome::TooLarge);
+    assert_eq!(read("", 0).await, ReadOutcome::Whole(Bytes::new()));
+}

@@ -1,0 +1,72 @@
+//! Tower layers that make it safe to move money.
+//!
+//! Each layer stands alone, works over any `tower::Service` (axum and hyper inbound, a gateway client outbound), and
+//! stacks in the order it is declared:
+//!
+//! ```text
+//!            request ──▶                                             ◀── answer
+//!   ┌─ idempotency ────── one key, at most one effect; the same answer every time ─┐
+//!   │ ┌─ circuit_breaker ── a gateway that is down is not called ────────────────┐ │
+//!   │ │ ┌─ retry ──────────── repeats only what is safe to repeat ─────────────┐ │ │
+//!   │ │ │ ┌─ rate_limit ──────── never faster than agreed ───────────────────┐ │ │ │
+//!   │ │ │ │ ┌─ timing ──────────── how long, and how it ended ─────────────┐ │ │ │ │
+//!   │ │ │ │ │ ┌─ audit ───────────── intent before, outcome after ───────┐ │ │ │ │ │
+//!   │ │ │ │ │ │                   gateway client                         │ │ │ │ │ │
+//! ```
+//!
+//! | layer | feature | prevents |
+//! |---|---|---|
+//! | [`idempotency`] | `idempotency` | a retry, a double click or a crash charging twice |
+//! | [`circuit_breaker`] | `circuit_breaker` | callers waiting on a gateway that is down |
+//! | [`retry`] | `retry` | giving up too early, and repeating what may have happened |
+//! | [`rate_limit`] | `rate_limit` | running into the gateway's limits; card testing |
+//! | [`timing`] | `timing` | not knowing how long calls take and how they end |
+//! | [`audit`] | `audit` | not knowing afterwards what was tried |
+//! | [`webhook`] | `webhook` | forged, stale, lost and twice-processed events |
+//! | [`fraud`] | `fraud` | charging what a rule would have stopped |
+//! | [`deadline`] | `deadline` | starting what cannot finish in time |
+//! | [`cache`] | `cache` | asking the same read again and again |
+//!
+//! # Features
+//!
+//! None is on by default; `full` turns all on. A feature adds an API and never changes behaviour.
+//!
+//! # The same words everywhere
+//!
+//! Layers do not look at statuses and error types: a [protocol] answers for them, and its verdict says what became of
+//! the money ([`Effect`]), what may be done now ([`Advice`]) and whose fault it was ([`Blame`]). Two protocols come with
+//! this crate, [`Gateway`] for typed calls and [`Http`] for servers (with [`HttpClient`] for their clients); a third is
+//! one `impl` away.
+//!
+//! [protocol]: tollgate_core::protocol
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+mod gateway;
+pub mod http;
+
+#[cfg(feature = "audit")]
+pub mod audit;
+#[cfg(feature = "cache")]
+pub mod cache;
+#[cfg(feature = "circuit_breaker")]
+pub mod circuit_breaker;
+#[cfg(feature = "deadline")]
+pub mod deadline;
+#[cfg(feature = "fraud")]
+pub mod fraud;
+#[cfg(feature = "idempotency")]
+pub mod idempotency;
+#[cfg(feature = "rate_limit")]
+pub mod rate_limit;
+#[cfg(feature = "retry")]
+pub mod retry;
+#[cfg(feature = "timing")]
+pub mod timing;
+#[cfg(feature = "webhook")]
+pub mod webhook;
+
+pub use gateway::Gateway;
+pub use http::{Http, HttpClient};
+pub use tollgate_core as core;
+#[doc(no_inline)]
+pub use tollgate_core::{Advice, Blame, Effect, Fault, Rejection, RejectionKind, Secrets, Verdict};

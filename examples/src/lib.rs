@@ -1,0 +1,1 @@
+//! Runnable examples; see the folders beside this one.

@@ -1,0 +1,1 @@
+//! Tests that span several crates; see the files in this folder.

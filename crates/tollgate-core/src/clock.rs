@@ -117,7 +117,10 @@ pub struct SystemClock;
 
 impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
-        #[expect(clippy::disallowed_methods, reason = "the one place that asks the operating system")]
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the one place that asks the operating system"
+        )]
         SystemTime::now().into()
     }
 }

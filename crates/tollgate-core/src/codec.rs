@@ -37,7 +37,11 @@ impl Encoder {
     /// An empty one.
     #[must_use]
     pub const fn new() -> Self {
-        Self { stack: [0; Self::ON_STACK], length: 0, spilled: Vec::new() }
+        Self {
+            stack: [0; Self::ON_STACK],
+            length: 0,
+            spilled: Vec::new(),
+        }
     }
 
     /// Bytes as they are. Only for values of a fixed width.
@@ -74,7 +78,9 @@ impl Encoder {
     pub fn bytes(&mut self, value: &[u8]) -> &mut Self {
         match u8::try_from(value.len()) {
             Ok(short) if short < 255 => self.byte(short),
-            _ => self.byte(255).count(u64::try_from(value.len()).unwrap_or(u64::MAX)),
+            _ => self
+                .byte(255)
+                .count(u64::try_from(value.len()).unwrap_or(u64::MAX)),
         };
         self.raw(value)
     }
@@ -103,7 +109,11 @@ impl Encoder {
     /// What was written.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
-        if self.spilled.is_empty() { &self.stack[..self.length] } else { &self.spilled }
+        if self.spilled.is_empty() {
+            &self.stack[..self.length]
+        } else {
+            &self.spilled
+        }
     }
 }
 

@@ -27,11 +27,17 @@ pub struct CallContext {
 /// An instant on the runtime's monotonic clock by which a call has to be over.
 ///
 /// It is passed between processes as a remaining duration, never as a wall-clock time: clocks differ.
-#[expect(clippy::disallowed_types, reason = "core has no runtime; `tokio::time::Instant` converts to and from it")]
+#[expect(
+    clippy::disallowed_types,
+    reason = "core has no runtime; `tokio::time::Instant` converts to and from it"
+)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Deadline(std::time::Instant);
 
-#[expect(clippy::disallowed_types, reason = "core has no runtime; `tokio::time::Instant` converts to and from it")]
+#[expect(
+    clippy::disallowed_types,
+    reason = "core has no runtime; `tokio::time::Instant` converts to and from it"
+)]
 impl Deadline {
     /// Due at this instant.
     #[must_use]
@@ -193,16 +199,24 @@ struct InForce {
 }
 
 enum Source {
-    Claim { record: RecordKey, epoch: u64, secrets: Secrets },
-    Step { seed: Box<[u8]> },
+    Claim {
+        record: RecordKey,
+        epoch: u64,
+        secrets: Secrets,
+    },
+    Step {
+        seed: Box<[u8]>,
+    },
 }
 
 impl fmt::Debug for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Claim { record, epoch, .. } => {
-                f.debug_struct("Claim").field("record", record).field("epoch", epoch).finish_non_exhaustive()
-            }
+            Self::Claim { record, epoch, .. } => f
+                .debug_struct("Claim")
+                .field("record", record)
+                .field("epoch", epoch)
+                .finish_non_exhaustive(),
             Self::Step { .. } => f.debug_struct("Step").finish_non_exhaustive(),
         }
     }
@@ -213,15 +227,25 @@ impl KeyInForce {
     /// what the type proves.
     #[must_use]
     pub fn for_claim(token: &Token, secrets: &Secrets) -> Self {
-        let source = Source::Claim { record: token.key, epoch: token.epoch, secrets: secrets.clone() };
-        Self(Arc::new(InForce { source, ledger: EffectLedger::default() }))
+        let source = Source::Claim {
+            record: token.key,
+            epoch: token.epoch,
+            secrets: secrets.clone(),
+        };
+        Self(Arc::new(InForce {
+            source,
+            ledger: EffectLedger::default(),
+        }))
     }
 
     /// For a saga step, whose journalled intent is the claim. `seed` must be unique to saga, step, direction and
     /// generation, and must not depend on the attempt.
     #[must_use]
     pub fn for_step(seed: &[u8]) -> Self {
-        Self(Arc::new(InForce { source: Source::Step { seed: seed.into() }, ledger: EffectLedger::default() }))
+        Self(Arc::new(InForce {
+            source: Source::Step { seed: seed.into() },
+            ledger: EffectLedger::default(),
+        }))
     }
 
     /// What became of the attempts so far.

@@ -318,7 +318,9 @@ impl Eq for PaymentError {}
 impl fmt::Debug for PaymentError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut out = f.debug_struct("PaymentError");
-        out.field("kind", &self.0.kind).field("message", &self.0.message).field("effect", &self.0.verdict.effect);
+        out.field("kind", &self.0.kind)
+            .field("message", &self.0.message)
+            .field("effect", &self.0.verdict.effect);
         if let Some(code) = &self.0.code {
             out.field("code", code);
         }
@@ -346,12 +348,20 @@ impl fmt::Display for PaymentError {
 
 impl Error for PaymentError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.0.source.as_deref().map(|source| source as &(dyn Error + 'static))
+        self.0
+            .source
+            .as_deref()
+            .map(|source| source as &(dyn Error + 'static))
     }
 }
 
-const EFFECTS: [Effect; 5] =
-    [Effect::NotSent, Effect::TurnedAway, Effect::Declined, Effect::Executed, Effect::Unknown];
+const EFFECTS: [Effect; 5] = [
+    Effect::NotSent,
+    Effect::TurnedAway,
+    Effect::Declined,
+    Effect::Executed,
+    Effect::Unknown,
+];
 const ADVICE: [Advice; 7] = [
     Advice::SameKey,
     Advice::NewAttempt,
@@ -361,10 +371,20 @@ const ADVICE: [Advice; 7] = [
     Advice::QueryFirst,
     Advice::Never,
 ];
-const BLAME: [Blame; 5] = [Blame::Caller, Blame::Issuer, Blame::Network, Blame::Gateway, Blame::Ourselves];
+const BLAME: [Blame; 5] = [
+    Blame::Caller,
+    Blame::Issuer,
+    Blame::Network,
+    Blame::Gateway,
+    Blame::Ourselves,
+];
 
 fn place<T: PartialEq>(table: &[T], value: &T) -> u8 {
-    table.iter().position(|t| t == value).and_then(|at| u8::try_from(at).ok()).unwrap_or(u8::MAX)
+    table
+        .iter()
+        .position(|t| t == value)
+        .and_then(|at| u8::try_from(at).ok())
+        .unwrap_or(u8::MAX)
 }
 
 fn encode_wait(wait: Option<Duration>, out: &mut Encoder) {
@@ -400,7 +420,9 @@ impl Recorded for PaymentError {
 
     fn encode(&self, out: &mut Encoder) {
         let inner = &*self.0;
-        out.text(inner.kind.as_str()).text(&inner.message).optional_text(inner.code.as_deref());
+        out.text(inner.kind.as_str())
+            .text(&inner.message)
+            .optional_text(inner.code.as_deref());
         encode_verdict(&inner.verdict, out);
         out.optional_text(inner.challenge.as_ref().map(|c| c.url.as_str()))
             .optional_text(inner.payment.as_ref().map(PaymentId::as_str))
@@ -420,7 +442,9 @@ impl Recorded for PaymentError {
         let inner = &mut *error.0;
         inner.code = bytes.optional_text()?.map(|code| code.to_owned().into());
         inner.verdict = decode_verdict(bytes)?;
-        inner.challenge = bytes.optional_text()?.map(|url| Challenge { url: url.to_owned() });
+        inner.challenge = bytes
+            .optional_text()?
+            .map(|url| Challenge { url: url.to_owned() });
         inner.payment = match bytes.optional_text()? {
             None => None,
             Some(id) => Some(PaymentId::new(id).ok()?),

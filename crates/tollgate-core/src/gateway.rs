@@ -12,7 +12,9 @@
 
 use crate::codec::{Decoder, Encoder, Recorded};
 use crate::context::{CallContext, DownstreamKey};
-use crate::id::{CustomerId, FreeText, IdempotencyKey, InstrumentToken, MerchantReference, PaymentId, RefundId};
+use crate::id::{
+    CustomerId, FreeText, IdempotencyKey, InstrumentToken, MerchantReference, PaymentId, RefundId,
+};
 use crate::money::Money;
 use serde::{Deserialize, Serialize};
 
@@ -28,7 +30,10 @@ pub struct Call<M> {
 impl<M> Call<M> {
     /// A call with an empty context.
     pub fn new(message: M) -> Self {
-        Self { message, context: CallContext::default() }
+        Self {
+            message,
+            context: CallContext::default(),
+        }
     }
 }
 
@@ -101,7 +106,13 @@ impl NewPayment {
     /// A payment without customer and description.
     #[must_use]
     pub const fn new(amount: Money, instrument: InstrumentToken, reference: MerchantReference) -> Self {
-        Self { amount, instrument, reference, customer: None, description: None }
+        Self {
+            amount,
+            instrument,
+            reference,
+            customer: None,
+            description: None,
+        }
     }
 
     /// Sets who pays (default: not said).
@@ -373,11 +384,14 @@ impl Recorded for Payment {
     const SCHEMA: u16 = 1;
 
     fn encode(&self, out: &mut Encoder) {
-        out.text(self.id.as_str()).text(self.reference.as_str()).text(self.status.as_str());
+        out.text(self.id.as_str())
+            .text(self.reference.as_str())
+            .text(self.status.as_str());
         for amount in [self.amount, self.captured, self.refunded] {
             amount.encode(out);
         }
-        out.optional_text(self.avs.map(AvsResult::as_str)).optional_text(self.cvv.map(CvvResult::as_str));
+        out.optional_text(self.avs.map(AvsResult::as_str))
+            .optional_text(self.cvv.map(CvvResult::as_str));
     }
 
     fn decode(schema: u16, bytes: &mut Decoder<'_>) -> Option<Self> {
@@ -397,7 +411,10 @@ impl Recorded for Payment {
     }
 }
 
-#[expect(clippy::option_option, reason = "an unreadable name and no name are two answers")]
+#[expect(
+    clippy::option_option,
+    reason = "an unreadable name and no name are two answers"
+)]
 fn named<T>(name: Option<&str>, from_name: impl FnOnce(&str) -> Option<T>) -> Option<Option<T>> {
     match name {
         None => Some(None),

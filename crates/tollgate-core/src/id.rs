@@ -62,14 +62,24 @@ const VISIBLE: &str = "visible ASCII";
 const PRINTABLE: &str = "text without control characters";
 
 fn check(field: &'static str, value: &str, limit: usize, visible_only: bool) -> Result<(), InvalidText> {
-    let allowed = |c: char| if visible_only { c.is_ascii_graphic() } else { !c.is_control() };
+    let allowed = |c: char| {
+        if visible_only {
+            c.is_ascii_graphic()
+        } else {
+            !c.is_control()
+        }
+    };
     let length = value.len();
     if value.is_empty() {
         Err(InvalidText::Empty { field })
     } else if length > limit {
         Err(InvalidText::TooLong { field, length, limit })
     } else if let Some(position) = value.find(|c| !allowed(c)) {
-        Err(InvalidText::Character { field, position, allowed: if visible_only { VISIBLE } else { PRINTABLE } })
+        Err(InvalidText::Character {
+            field,
+            position,
+            allowed: if visible_only { VISIBLE } else { PRINTABLE },
+        })
     } else if tollgate_redact::contains_card_number(value) {
         Err(InvalidText::CardNumber { field })
     } else {
@@ -191,9 +201,17 @@ impl IdempotencyKey {
         // no search for card numbers here: digits are the usual alphabet of keys, and only a keyed hash is stored
         match value.len() {
             0 => Err(InvalidText::Empty { field }),
-            length if length > Self::LIMIT => Err(InvalidText::TooLong { field, length, limit: Self::LIMIT }),
+            length if length > Self::LIMIT => Err(InvalidText::TooLong {
+                field,
+                length,
+                limit: Self::LIMIT,
+            }),
             _ => match value.find(|c: char| !matches!(c, ' '..='~')) {
-                Some(position) => Err(InvalidText::Character { field, position, allowed: "printable ASCII" }),
+                Some(position) => Err(InvalidText::Character {
+                    field,
+                    position,
+                    allowed: "printable ASCII",
+                }),
                 None => Ok(Self(value)),
             },
         }
@@ -255,5 +273,9 @@ impl From<IdempotencyKey> for String {
 #[must_use]
 pub fn hex(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    bytes.iter().flat_map(|b| [b >> 4, b & 15]).map(|d| char::from(DIGITS[usize::from(d)])).collect()
+    bytes
+        .iter()
+        .flat_map(|b| [b >> 4, b & 15])
+        .map(|d| char::from(DIGITS[usize::from(d)]))
+        .collect()
 }

@@ -127,7 +127,11 @@ impl Rejection {
     /// A rejection without waiting time or detail.
     #[must_use]
     pub const fn new(kind: RejectionKind) -> Self {
-        Self { kind, retry_after: None, detail: Cow::Borrowed("") }
+        Self {
+            kind,
+            retry_after: None,
+            detail: Cow::Borrowed(""),
+        }
     }
 
     /// Sets how long to wait before trying again (default: not said).

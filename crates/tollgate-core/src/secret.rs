@@ -141,7 +141,11 @@ impl Secrets {
     /// Names the record of a client's key within a scope (tenant and environment).
     #[must_use]
     pub fn record_key(&self, scope: &str, key: &str) -> RecordKey {
-        RecordKey::new(self.0.record.mac(&[&length(scope), scope.as_bytes(), key.as_bytes()]))
+        RecordKey::new(
+            self.0
+                .record
+                .mac(&[&length(scope), scope.as_bytes(), key.as_bytes()]),
+        )
     }
 
     /// Fingerprints a request. `canonical` must be unambiguous: fixed widths or length prefixes, as
@@ -154,7 +158,9 @@ impl Secrets {
     /// A keyed hash for anything else that names a person, a card or a merchant in a store, a label or a log.
     #[must_use]
     pub fn pseudonym(&self, purpose: &str, value: &str) -> [u8; 32] {
-        self.0.label.mac(&[&length(purpose), purpose.as_bytes(), value.as_bytes()])
+        self.0
+            .label
+            .mac(&[&length(purpose), purpose.as_bytes(), value.as_bytes()])
     }
 
     /// The key that all attempts under this record send to `peer`: what an outcome is looked up by when its answer was

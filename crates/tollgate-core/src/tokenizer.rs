@@ -77,7 +77,11 @@ impl EphemeralTokenizer {
 fn digits_of(card_number: &str) -> Result<String, TokenizerError> {
     let digits: String = card_number.chars().filter(|c| !matches!(c, ' ' | '-')).collect();
     let shaped = matches!(digits.len(), 12..=19) && digits.bytes().all(|b| b.is_ascii_digit());
-    if shaped && luhn(&digits) { Ok(digits) } else { Err(TokenizerError::NotACardNumber) }
+    if shaped && luhn(&digits) {
+        Ok(digits)
+    } else {
+        Err(TokenizerError::NotACardNumber)
+    }
 }
 
 /// ISO/IEC 7812-1, annex B.
@@ -112,7 +116,12 @@ impl Tokenizer for EphemeralTokenizer {
     }
 
     fn detokenize(&self, token: &InstrumentToken) -> Result<Secret<String>, TokenizerError> {
-        self.vault().by_token.get(token).cloned().map(Secret::new).ok_or(TokenizerError::UnknownToken)
+        self.vault()
+            .by_token
+            .get(token)
+            .cloned()
+            .map(Secret::new)
+            .ok_or(TokenizerError::UnknownToken)
     }
 
     fn delete(&self, token: &InstrumentToken) -> Result<bool, TokenizerError> {
@@ -124,7 +133,11 @@ impl Tokenizer for EphemeralTokenizer {
 
 /// 16 letters for 16 values: a token without digits is never mistaken for a card number.
 fn letters(bytes: &[u8]) -> String {
-    bytes.iter().flat_map(|b| [b >> 4, b & 15]).map(|nibble| char::from(b'a' + nibble)).collect()
+    bytes
+        .iter()
+        .flat_map(|b| [b >> 4, b & 15])
+        .map(|nibble| char::from(b'a' + nibble))
+        .collect()
 }
 
 impl fmt::Debug for EphemeralTokenizer {

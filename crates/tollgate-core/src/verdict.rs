@@ -153,7 +153,12 @@ impl Verdict {
     /// A verdict without a waiting time.
     #[must_use]
     pub const fn new(effect: Effect, advice: Advice, blame: Blame) -> Self {
-        Self { effect, advice, blame, retry_after: None }
+        Self {
+            effect,
+            advice,
+            blame,
+            retry_after: None,
+        }
     }
 
     /// Sets how long to wait first (default: not said).

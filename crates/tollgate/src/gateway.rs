@@ -14,7 +14,10 @@ pub struct Gateway;
 
 impl<M: Message> Requests<Call<M>> for Gateway {
     fn operation<'r>(&self, _: &'r Call<M>) -> Operation<'r> {
-        Operation { name: M::OPERATION, moves_money: M::MOVES_MONEY }
+        Operation {
+            name: M::OPERATION,
+            moves_money: M::MOVES_MONEY,
+        }
     }
 
     fn context<'r>(&self, req: &'r Call<M>) -> Option<&'r CallContext> {

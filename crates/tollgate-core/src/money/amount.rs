@@ -34,7 +34,9 @@ pub enum MoneyError {
         currency: Currency,
     },
     /// More digits behind the point than the currency has.
-    #[error("{amount} has more than {digits} digits behind the point, which is all that {currency} has: round it first")]
+    #[error(
+        "{amount} has more than {digits} digits behind the point, which is all that {currency} has: round it first"
+    )]
     TooPrecise {
         /// The amount.
         amount: Decimal,
@@ -88,7 +90,10 @@ impl Money {
     /// # Ok::<(), tollgate_core::money::MoneyError>(())
     /// ```
     pub fn rounded(amount: Decimal, currency: Currency, how: RoundingStrategy) -> Result<Self, MoneyError> {
-        Self::from_decimal(amount.round_dp_with_strategy(currency.minor_units().into(), how), currency)
+        Self::from_decimal(
+            amount.round_dp_with_strategy(currency.minor_units().into(), how),
+            currency,
+        )
     }
 
     /// Minor units.
@@ -144,7 +149,9 @@ impl Money {
 
     fn checked(self, minor: Option<i64>) -> Result<Self, MoneyError> {
         let currency = self.currency;
-        minor.map(|minor| Self { minor, currency }).ok_or(MoneyError::Overflow { currency })
+        minor
+            .map(|minor| Self { minor, currency })
+            .ok_or(MoneyError::Overflow { currency })
     }
 
     /// The sum.
@@ -194,7 +201,10 @@ impl Money {
         let (each, rest) = (self.minor / count, self.minor % count);
         (0..i64::from(parts)).map(move |part| {
             let extra = if part < rest.abs() { rest.signum() } else { 0 };
-            Self { minor: each + extra, currency: self.currency }
+            Self {
+                minor: each + extra,
+                currency: self.currency,
+            }
         })
     }
 
@@ -213,7 +223,10 @@ impl Money {
     pub fn decode(bytes: &mut Decoder<'_>) -> Option<Self> {
         let code = bytes.raw::<3>()?;
         let currency = Currency::from_code(std::str::from_utf8(&code).ok()?).ok()?;
-        Some(Self { minor: bytes.int()?, currency })
+        Some(Self {
+            minor: bytes.int()?,
+            currency,
+        })
     }
 }
 
@@ -221,10 +234,18 @@ impl Money {
 fn scaled(amount: Decimal, digits: u8, currency: Currency) -> Result<i64, MoneyError> {
     let amount = amount.normalize();
     if amount.scale() > u32::from(digits) {
-        return Err(MoneyError::TooPrecise { amount, currency, digits });
+        return Err(MoneyError::TooPrecise {
+            amount,
+            currency,
+            digits,
+        });
     }
-    let factor = 10u64.checked_pow(digits.into()).ok_or(MoneyError::Overflow { currency })?;
-    let units = amount.checked_mul(factor.into()).ok_or(MoneyError::Overflow { currency })?;
+    let factor = 10u64
+        .checked_pow(digits.into())
+        .ok_or(MoneyError::Overflow { currency })?;
+    let units = amount
+        .checked_mul(factor.into())
+        .ok_or(MoneyError::Overflow { currency })?;
     i64::try_from(units).map_err(|_| MoneyError::Overflow { currency })
 }
 

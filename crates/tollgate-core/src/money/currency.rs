@@ -167,15 +167,20 @@ impl Exponents {
     }
 
     fn with_codes(self, exceptions: &[(&str, u8)]) -> Self {
-        exceptions.iter().fold(self, |all, (code, digits)| match Currency::from_code(code) {
-            Ok(currency) => all.with(currency, *digits),
-            Err(_) => all,
-        })
+        exceptions
+            .iter()
+            .fold(self, |all, (code, digits)| match Currency::from_code(code) {
+                Ok(currency) => all.with(currency, *digits),
+                Err(_) => all,
+            })
     }
 
     /// How many digits this gateway uses.
     #[must_use]
     pub fn of(&self, currency: Currency) -> u8 {
-        self.0.get(&currency).copied().unwrap_or_else(|| currency.minor_units())
+        self.0
+            .get(&currency)
+            .copied()
+            .unwrap_or_else(|| currency.minor_units())
     }
 }

@@ -7,28 +7,28 @@
 pub(super) const TABLE: [(&str, u16, u8); 165] = [
     ("AED", 784, 2), // UAE Dirham
     ("AFN", 971, 2), // Afghani
-    ("ALL", 8, 2), // Lek
-    ("AMD", 51, 2), // Armenian Dram
+    ("ALL", 8, 2),   // Lek
+    ("AMD", 51, 2),  // Armenian Dram
     ("AOA", 973, 2), // Kwanza
-    ("ARS", 32, 2), // Argentine Peso
-    ("AUD", 36, 2), // Australian Dollar
+    ("ARS", 32, 2),  // Argentine Peso
+    ("AUD", 36, 2),  // Australian Dollar
     ("AWG", 533, 2), // Aruban Florin
     ("AZN", 944, 2), // Azerbaijan Manat
     ("BAM", 977, 2), // Convertible Mark
-    ("BBD", 52, 2), // Barbados Dollar
-    ("BDT", 50, 2), // Taka
-    ("BHD", 48, 3), // Bahraini Dinar
+    ("BBD", 52, 2),  // Barbados Dollar
+    ("BDT", 50, 2),  // Taka
+    ("BHD", 48, 3),  // Bahraini Dinar
     ("BIF", 108, 0), // Burundi Franc
-    ("BMD", 60, 2), // Bermudian Dollar
-    ("BND", 96, 2), // Brunei Dollar
-    ("BOB", 68, 2), // Boliviano
+    ("BMD", 60, 2),  // Bermudian Dollar
+    ("BND", 96, 2),  // Brunei Dollar
+    ("BOB", 68, 2),  // Boliviano
     ("BOV", 984, 2), // Mvdol
     ("BRL", 986, 2), // Brazilian Real
-    ("BSD", 44, 2), // Bahamian Dollar
-    ("BTN", 64, 2), // Ngultrum
-    ("BWP", 72, 2), // Pula
+    ("BSD", 44, 2),  // Bahamian Dollar
+    ("BTN", 64, 2),  // Ngultrum
+    ("BWP", 72, 2),  // Pula
     ("BYN", 933, 2), // Belarusian Ruble
-    ("BZD", 84, 2), // Belize Dollar
+    ("BZD", 84, 2),  // Belize Dollar
     ("CAD", 124, 2), // Canadian Dollar
     ("CDF", 976, 2), // Congolese Franc
     ("CHE", 947, 2), // WIR Euro
@@ -46,7 +46,7 @@ pub(super) const TABLE: [(&str, u16, u8); 165] = [
     ("DJF", 262, 0), // Djibouti Franc
     ("DKK", 208, 2), // Danish Krone
     ("DOP", 214, 2), // Dominican Peso
-    ("DZD", 12, 2), // Algerian Dinar
+    ("DZD", 12, 2),  // Algerian Dinar
     ("EGP", 818, 2), // Egyptian Pound
     ("ERN", 232, 2), // Nakfa
     ("ETB", 230, 2), // Ethiopian Birr
@@ -77,7 +77,7 @@ pub(super) const TABLE: [(&str, u16, u8); 165] = [
     ("KES", 404, 2), // Kenyan Shilling
     ("KGS", 417, 2), // Som
     ("KHR", 116, 2), // Riel
-    ("KMF", 174, 0), // Comorian Franc 
+    ("KMF", 174, 0), // Comorian Franc
     ("KPW", 408, 2), // North Korean Won
     ("KRW", 410, 0), // Won
     ("KWD", 414, 3), // Kuwaiti Dinar
@@ -124,7 +124,7 @@ pub(super) const TABLE: [(&str, u16, u8); 165] = [
     ("RUB", 643, 2), // Russian Ruble
     ("RWF", 646, 0), // Rwanda Franc
     ("SAR", 682, 2), // Saudi Riyal
-    ("SBD", 90, 2), // Solomon Islands Dollar
+    ("SBD", 90, 2),  // Solomon Islands Dollar
     ("SCR", 690, 2), // Seychelles Rupee
     ("SDG", 938, 2), // Sudanese Pound
     ("SEK", 752, 2), // Swedish Krona
@@ -173,5 +173,6 @@ pub(super) const TABLE: [(&str, u16, u8); 165] = [
 ];
 
 /// Codes of the standard that have no minor unit.
-pub(super) const WITHOUT_MINOR_UNIT: [&str; 13] =
-    ["XAG", "XAU", "XBA", "XBB", "XBC", "XBD", "XDR", "XPD", "XPT", "XSU", "XTS", "XUA", "XXX"];
+pub(super) const WITHOUT_MINOR_UNIT: [&str; 13] = [
+    "XAG", "XAU", "XBA", "XBB", "XBC", "XBD", "XDR", "XPD", "XPT", "XSU", "XTS", "XUA", "XXX",
+];

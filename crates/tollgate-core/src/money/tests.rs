@@ -40,8 +40,17 @@ proptest! {
 fn the_table_is_the_standards() {
     assert_eq!(Currency::all().count(), 165);
     assert!(Currency::all().map(Currency::code).is_sorted());
-    let digits = |n| Currency::all().filter(|c| c.minor_units() == n).map(Currency::code).collect::<Vec<_>>().join(" ");
-    assert_eq!(digits(0), "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF");
+    let digits = |n| {
+        Currency::all()
+            .filter(|c| c.minor_units() == n)
+            .map(Currency::code)
+            .collect::<Vec<_>>()
+            .join(" ")
+    };
+    assert_eq!(
+        digits(0),
+        "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF"
+    );
     assert_eq!(digits(3), "BHD IQD JOD KWD LYD OMR TND");
     assert_eq!(digits(4), "CLF UYW");
     assert_eq!(Currency::all().filter(|c| c.minor_units() == 2).count(), 139);
@@ -50,10 +59,22 @@ fn the_table_is_the_standards() {
 #[test]
 fn refusals_say_why() {
     let say = |text: &str| text.parse::<Money>().unwrap_err().to_string();
-    assert_eq!(say("1.999 EUR"), "1.999 has more than 2 digits behind the point, which is all that EUR has: round it first");
-    assert_eq!(say("1.00 eur"), "\"eur\" is not a currency code of ISO 4217 (three upper-case letters, as \"EUR\")");
-    assert_eq!(say("1 XAU"), "XAU has no minor unit in ISO 4217, so it cannot be charged");
-    assert_eq!(say("1e3 EUR"), "not an amount of money: write it as \"19.99 EUR\"");
+    assert_eq!(
+        say("1.999 EUR"),
+        "1.999 has more than 2 digits behind the point, which is all that EUR has: round it first"
+    );
+    assert_eq!(
+        say("1.00 eur"),
+        "\"eur\" is not a currency code of ISO 4217 (three upper-case letters, as \"EUR\")"
+    );
+    assert_eq!(
+        say("1 XAU"),
+        "XAU has no minor unit in ISO 4217, so it cannot be charged"
+    );
+    assert_eq!(
+        say("1e3 EUR"),
+        "not an amount of money: write it as \"19.99 EUR\""
+    );
     assert_eq!(say("92233720368547758.08 EUR"), "the amount in EUR is too large");
     assert_eq!("1.90 EUR".parse::<Money>().unwrap(), "1.9 EUR".parse().unwrap()); // seed I15c: 1.0 and 1.00 differed
 }

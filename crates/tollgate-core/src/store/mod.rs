@@ -47,8 +47,12 @@ pub struct Capabilities {
 
 impl Capabilities {
     /// Lives and dies with this process.
-    pub const IN_MEMORY: Self =
-        Self { durable: false, linearizable: true, transactional: false, survives_failover: false };
+    pub const IN_MEMORY: Self = Self {
+        durable: false,
+        linearizable: true,
+        transactional: false,
+        survives_failover: false,
+    };
 
     /// What it takes to guard money on one machine.
     #[must_use]
@@ -92,7 +96,12 @@ impl StoreError {
     /// A failure of which it is certain that nothing was written.
     #[must_use]
     pub fn new(kind: StoreErrorKind, message: impl Into<Arc<str>>) -> Self {
-        Self { kind, may_have_happened: false, message: message.into(), source: None }
+        Self {
+            kind,
+            may_have_happened: false,
+            message: message.into(),
+            source: None,
+        }
     }
 
     /// The store did not answer; nothing was written.
@@ -142,12 +151,18 @@ impl fmt::Debug for StoreError {
 impl fmt::Display for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)?;
-        if self.may_have_happened { f.write_str(" (the write may have happened)") } else { Ok(()) }
+        if self.may_have_happened {
+            f.write_str(" (the write may have happened)")
+        } else {
+            Ok(())
+        }
     }
 }
 
 impl Error for StoreError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.source.as_deref().map(|source| source as &(dyn Error + 'static))
+        self.source
+            .as_deref()
+            .map(|source| source as &(dyn Error + 'static))
     }
 }

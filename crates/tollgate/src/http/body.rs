@@ -42,7 +42,12 @@ pub struct ReadBody<B> {
 impl<B: Body<Data = Bytes> + Unpin> ReadBody<B> {
     /// Reads `body` up to `limit` bytes.
     pub fn new(body: B, limit: usize) -> Self {
-        Self { body, limit, first: None, more: BytesMut::new() }
+        Self {
+            body,
+            limit,
+            first: None,
+            more: BytesMut::new(),
+        }
     }
 
     /// Reads on. Not to be called again after it was ready.
@@ -93,6 +98,8 @@ impl<B: Unpin> Unpin for ReadBody<B> {}
 
 impl<B> fmt::Debug for ReadBody<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ReadBody").field("limit", &self.limit).finish_non_exhaustive()
+        f.debug_struct("ReadBody")
+            .field("limit", &self.limit)
+            .finish_non_exhaustive()
     }
 }

@@ -110,7 +110,9 @@ pub fn problem<B: Rebuild>(rejection: &Rejection) -> Response<B> {
         code: kind.code(),
         retry: retry_word(verdict.advice),
         detail: rejection.detail(),
-        retry_after_ms: rejection.retry_after().map(|d| u64::try_from(d.as_millis()).unwrap_or(u64::MAX)),
+        retry_after_ms: rejection
+            .retry_after()
+            .map(|d| u64::try_from(d.as_millis()).unwrap_or(u64::MAX)),
     };
     let body = serde_json::to_vec(&document).unwrap_or_default();
     let mut response = Response::new(B::from(Bytes::from(body)));

@@ -60,7 +60,14 @@ fn verdict_of_response<B>(response: &Response<B>) -> Verdict {
 /// `Retry-After` in seconds (RFC 9110, section 10.2.3). The form with a date needs the peer's clock to be right; it is
 /// left alone.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok().map(Duration::from_secs)
+    headers
+        .get(RETRY_AFTER)?
+        .to_str()
+        .ok()?
+        .trim()
+        .parse()
+        .ok()
+        .map(Duration::from_secs)
 }
 
 impl<B: Rebuild, E> Answers<Response<B>, E> for Http {

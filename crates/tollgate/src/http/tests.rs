@@ -15,7 +15,11 @@ fn answer(rejection: Rejection) -> Result<Response<Full<Bytes>>, Infallible> {
 fn a_refusal_keeps_its_verdict_through_http() {
     for kind in RejectionKind::ALL {
         let rejection = Rejection::new(*kind);
-        assert_eq!(Http.judge(&answer(rejection.clone())), rejection.verdict(), "{kind:?}");
+        assert_eq!(
+            Http.judge(&answer(rejection.clone())),
+            rejection.verdict(),
+            "{kind:?}"
+        );
     }
 }
 

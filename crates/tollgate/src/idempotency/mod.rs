@@ -1,1 +1,123 @@
-//! idempotency
+//! One key, at most one effect; the same answer every time.
+//!
+//! # What it prevents
+//!
+//! A double click, a client's retry after a time-out, a proxy's repeat, a redeploy in the middle of a charge: each sends the
+//! same request twice. Under this layer the second one gets the first one's answer, and when nobody knows how the first one
+//! ended, it is told so instead of being run again.
+//!
+//! Most libraries clear the key when the outcome is not known (time-out, panic, crash, lost lease, store failure), and the
+//! next retry charges again. Here time alone never makes a key runnable again once the effect may have begun: see
+//! [the states](tollgate_core::store::idempotency).
+//!
+//! # Smallest use: a gateway client
+//!
+//! ```
+//! use tollgate::idempotency::IdempotencyLayer;
+//! use tollgate_core::gateway::{Call, NewPayment, Payment, PaymentStatus, Sale};
+//! use tollgate_core::id::{IdempotencyKey, InstrumentToken, MerchantReference, PaymentId};
+//! use tollgate_core::store::memory::MemoryIdempotency;
+//! use tollgate_core::{Money, PaymentError, Secrets};
+//! use tower::{ServiceBuilder, ServiceExt, service_fn};
+//!
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let gateway = service_fn(|call: Call<Sale>| async move {
+//!     // what is sent to the gateway carries one key for all attempts of this claim
+//!     let _key = call.context.key.as_ref().map(|key| key.downstream_key("acme-pay"));
+//!     let amount = call.message.payment.amount;
+//!     Ok::<_, PaymentError>(Payment {
+//!         id: PaymentId::new("pay_1")?, reference: call.message.payment.reference, status: PaymentStatus::Captured,
+//!         amount, captured: amount, refunded: Money::zero(amount.currency()), avs: None, cvv: None,
+//!     })
+//! });
+//! // for real money: a durable store, `IdempotencyLayer::gateway(store, secrets)?`
+//! let layer = IdempotencyLayer::dangerous_gateway(MemoryIdempotency::new(), Secrets::ephemeral());
+//! let client = ServiceBuilder::new().layer(layer).service(gateway);
+//!
+//! let sale = |amount: &str| Call::new(Sale {
+//!     key: IdempotencyKey::new("order-4711/pay").unwrap(),
+//!     payment: NewPayment::new(
+//!         amount.parse().unwrap(),
+//!         InstrumentToken::new("tok_visa").unwrap(),
+//!         MerchantReference::new("order-4711").unwrap(),
+//!     ),
+//! });
+//! let first = client.clone().oneshot(sale("19.99 EUR")).await?;
+//! let again = client.clone().oneshot(sale("19.99 EUR")).await?;
+//! assert_eq!(first, again);                                             // the same answer, no second call
+//! assert!(client.oneshot(sale("99.99 EUR")).await.is_err());            // another amount: refused
+//! # Ok(()) }
+//! ```
+//!
+//! # Smallest use: an axum API
+//!
+//! ```
+//! use axum::{Router, body::Body, http::Request, routing::post};
+//! use tollgate::idempotency::IdempotencyLayer;
+//! use tollgate_core::{Secrets, store::memory::MemoryIdempotency};
+//! use tower::ServiceExt;
+//!
+//! # #[tokio::main(flavor = "current_thread")] async fn main() {
+//! let layer = IdempotencyLayer::dangerous_http(MemoryIdempotency::new(), Secrets::ephemeral());
+//! let app: Router = Router::new().route("/charges", post(|| async { "charged" })).layer(layer);
+//!
+//! let charge = || Request::post("/charges").header("idempotency-key", "k-1").body(Body::from("12.00")).unwrap();
+//! let first = app.clone().oneshot(charge()).await.unwrap();
+//! let again = app.clone().oneshot(charge()).await.unwrap();
+//! assert!(!first.headers().contains_key("idempotent-replayed"));
+//! assert_eq!(again.headers()["idempotent-replayed"], "true");
+//!
+//! let bare = app.oneshot(Request::post("/charges").body(Body::from("12.00")).unwrap()).await.unwrap();
+//! assert_eq!(bare.status(), 400); // key-missing, as a problem document
+//! # }
+//! ```
+//!
+//! # When it acts
+//!
+//! 1. The key is read, the body buffered, the fingerprint taken. Nothing is claimed yet.
+//! 2. The store is asked to begin. The fingerprint is compared first: another request under a used key is a hard error
+//!    (`key-reused`), never "try again later".
+//! 3. With a claim in hand the inner service is made ready, and the readied clone is called. The call's context holds
+//!    [`KeyInForce`](tollgate_core::KeyInForce): proof of the claim, the effect ledger, and the downstream key.
+//! 4. The answer is judged over *all* attempts. Executed or declined: stored and replayed from now on. Certainly nothing
+//!    happened: the key may run again, for the same request. Anything else, a panic included: `Unknown`.
+//! 5. The answer leaves after its record is written. When the store fails then, the answer is the true one all the same, and
+//!    writing goes on in the background.
+//!
+//! | a repeat meets | and gets |
+//! |---|---|
+//! | the first call still running | 409 `in-progress` with `Retry-After`, or waits for its answer ([`WhileInFlight`]) |
+//! | a finished call | the same status, headers and body, or the same typed value, and `Idempotent-Replayed: true` |
+//! | another request under the key | 422 `key-reused` |
+//! | an unknown outcome | 409 `outcome-unknown` until somebody resolves it: [`resolve_open`] |
+//! | a store that does not answer | 503 `store-unavailable`; nothing was sent |
+//!
+//! # If dropped
+//!
+//! See [`IdempotencyFuture`]: a client that hangs up never cuts a charge in half. Before the process ends, call
+//! [`IdempotencyLayer::drain`].
+//!
+//! # Where it stands
+//!
+//! Outermost of the outbound stack, so that replays are served while the breaker is open; inbound inside authentication and
+//! caller limits, outside compression. [`PaymentStack`](crate::PaymentStack) keeps the order.
+
+mod future;
+mod gateway;
+mod http;
+mod key;
+mod layer;
+mod resolve;
+mod run;
+mod service;
+#[cfg(test)]
+mod tests;
+
+pub use self::future::IdempotencyFuture;
+pub use self::http::{CaptureResponse, GuardedHttp, IDEMPOTENT_REPLAYED, IdentifyRequest};
+pub use self::key::{IDEMPOTENCY_KEY, key_of};
+pub use self::layer::{
+    ArmPolicy, IdempotencyConfig, IdempotencyLayer, StillRunning, StoreTooWeak, WhileInFlight,
+};
+pub use self::resolve::{Finding, Resolution, resolve_open, stored_answer};
+pub use self::service::Idempotency;

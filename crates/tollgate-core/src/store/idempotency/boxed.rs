@@ -30,7 +30,9 @@ impl BoxedIdempotencyStore {
 
 impl fmt::Debug for BoxedIdempotencyStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("BoxedIdempotencyStore").field("capabilities", &self.0.capabilities()).finish()
+        f.debug_struct("BoxedIdempotencyStore")
+            .field("capabilities", &self.0.capabilities())
+            .finish()
     }
 }
 

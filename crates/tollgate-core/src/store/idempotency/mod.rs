@@ -105,8 +105,14 @@ pub enum Phase {
 
 impl Phase {
     /// Every phase.
-    pub const ALL: [Self; 6] =
-        [Self::Prepared, Self::Armed, Self::Completed, Self::Released, Self::Unknown, Self::Expired];
+    pub const ALL: [Self; 6] = [
+        Self::Prepared,
+        Self::Armed,
+        Self::Completed,
+        Self::Released,
+        Self::Unknown,
+        Self::Expired,
+    ];
 
     /// The stable lower-case name, also its stored form.
     #[must_use]
@@ -144,7 +150,12 @@ pub enum Doubt {
 
 impl Doubt {
     /// Every reason.
-    pub const ALL: [Self; 4] = [Self::AnswerInDoubt, Self::Panicked, Self::Abandoned, Self::OwnerLost];
+    pub const ALL: [Self; 4] = [
+        Self::AnswerInDoubt,
+        Self::Panicked,
+        Self::Abandoned,
+        Self::OwnerLost,
+    ];
 
     /// The stable lower-case name, also its stored form.
     #[must_use]
@@ -202,7 +213,11 @@ impl Completion {
     /// Executed or declined, as an effect.
     #[must_use]
     pub const fn effect(&self) -> Effect {
-        if self.executed { Effect::Executed } else { Effect::Declined }
+        if self.executed {
+            Effect::Executed
+        } else {
+            Effect::Declined
+        }
     }
 }
 
@@ -370,7 +385,13 @@ impl Unresolved {
     /// The listing's view of a record.
     #[must_use]
     pub const fn of(key: RecordKey, record: &Record) -> Self {
-        Self { key, epoch: record.epoch, phase: record.phase, since: record.changed_at, doubt: record.doubt }
+        Self {
+            key,
+            epoch: record.epoch,
+            phase: record.phase,
+            since: record.changed_at,
+            doubt: record.doubt,
+        }
     }
 }
 

@@ -28,7 +28,9 @@ const ARMED_RETRY: Duration = Duration::from_secs(1);
 /// "try again later".
 #[must_use]
 pub fn begin(record: Option<&Record>, begin: &Begin, now: Timestamp) -> (Change, Begun) {
-    let Some(record) = record else { return acquire(1, begin, now) };
+    let Some(record) = record else {
+        return acquire(1, begin, now);
+    };
     if record.fingerprint != begin.fingerprint {
         return (Change::Keep, Begun::Mismatch);
     }
@@ -47,10 +49,25 @@ pub fn begin(record: Option<&Record>, begin: &Begin, now: Timestamp) -> (Change,
             (Change::Keep, Begun::Acquired(token_of(record, begin)))
         }
         Phase::Prepared if lapsed => acquire(record.epoch.saturating_add(1), begin, now),
-        Phase::Prepared => (Change::Keep, Begun::InFlight { retry_after: wait(record.lease_until, now) }),
+        Phase::Prepared => (
+            Change::Keep,
+            Begun::InFlight {
+                retry_after: wait(record.lease_until, now),
+            },
+        ),
         Phase::Armed if lapsed => (Change::Put(lost(record, now)), Begun::Unknown { since: now }),
-        Phase::Armed => (Change::Keep, Begun::InFlight { retry_after: ARMED_RETRY }),
-        Phase::Unknown => (Change::Keep, Begun::Unknown { since: record.changed_at }),
+        Phase::Armed => (
+            Change::Keep,
+            Begun::InFlight {
+                retry_after: ARMED_RETRY,
+            },
+        ),
+        Phase::Unknown => (
+            Change::Keep,
+            Begun::Unknown {
+                since: record.changed_at,
+            },
+        ),
     }
 }
 
@@ -73,7 +90,11 @@ fn acquire(epoch: u64, begin: &Begin, now: Timestamp) -> (Change, Begun) {
 }
 
 const fn token_of(record: &Record, begin: &Begin) -> Token {
-    Token { key: begin.key, epoch: record.epoch, owner: record.owner }
+    Token {
+        key: begin.key,
+        epoch: record.epoch,
+        owner: record.owner,
+    }
 }
 
 fn wait(until: Timestamp, now: Timestamp) -> Duration {
@@ -85,7 +106,12 @@ fn is_past(expires_at: Option<Timestamp>, now: Timestamp) -> bool {
 }
 
 fn lost(record: &Record, now: Timestamp) -> Record {
-    Record { phase: Phase::Unknown, doubt: Some(Doubt::OwnerLost), changed_at: now, ..record.clone() }
+    Record {
+        phase: Phase::Unknown,
+        doubt: Some(Doubt::OwnerLost),
+        changed_at: now,
+        ..record.clone()
+    }
 }
 
 fn held_by<'r>(record: Option<&'r Record>, token: &Token) -> Option<&'r Record> {
@@ -98,10 +124,20 @@ pub fn arm(record: Option<&Record>, token: &Token, lease: Duration, now: Timesta
     match held_by(record, token) {
         Some(record) if record.phase == Phase::Prepared && record.lease_until >= now => {
             let lease_until = now.saturating_add(lease);
-            (Change::Put(Record { phase: Phase::Armed, lease_until, changed_at: now, ..record.clone() }), Held::Held)
+            (
+                Change::Put(Record {
+                    phase: Phase::Armed,
+                    lease_until,
+                    changed_at: now,
+                    ..record.clone()
+                }),
+                Held::Held,
+            )
         }
         // our own arm whose answer was lost
-        Some(record) if record.phase == Phase::Armed && record.lease_until >= now => (Change::Keep, Held::Held),
+        Some(record) if record.phase == Phase::Armed && record.lease_until >= now => {
+            (Change::Keep, Held::Held)
+        }
         _ => (Change::Keep, Held::Fenced),
     }
 }
@@ -115,7 +151,13 @@ pub fn renew(record: Option<&Record>, token: &Token, lease: Duration, now: Times
             if record.phase == Phase::Armed
                 || (record.phase == Phase::Prepared && record.lease_until >= now) =>
         {
-            (Change::Put(Record { lease_until: now.saturating_add(lease), ..record.clone() }), Held::Held)
+            (
+                Change::Put(Record {
+                    lease_until: now.saturating_add(lease),
+                    ..record.clone()
+                }),
+                Held::Held,
+            )
         }
         _ => (Change::Keep, Held::Fenced),
     }
@@ -123,9 +165,18 @@ pub fn renew(record: Option<&Record>, token: &Token, lease: Duration, now: Times
 
 /// T4 to T7. Idempotent: its acknowledgement can be lost, and it is the one write that must not be given up early.
 #[must_use]
-pub fn settle(record: Option<&Record>, token: &Token, settlement: &Settlement, now: Timestamp) -> (Change, Settled) {
-    let Some(found) = record else { return (Change::Keep, Settled::Gone) };
-    let Some(record) = held_by(record, token) else { return (Change::Keep, Settled::Fenced(found.phase)) };
+pub fn settle(
+    record: Option<&Record>,
+    token: &Token,
+    settlement: &Settlement,
+    now: Timestamp,
+) -> (Change, Settled) {
+    let Some(found) = record else {
+        return (Change::Keep, Settled::Gone);
+    };
+    let Some(record) = held_by(record, token) else {
+        return (Change::Keep, Settled::Fenced(found.phase));
+    };
     match (record.phase, settlement) {
         (Phase::Completed, Settlement::Completed(c)) if record.completion.as_ref() == Some(c) => {
             (Change::Keep, Settled::AlreadyApplied)
@@ -133,9 +184,10 @@ pub fn settle(record: Option<&Record>, token: &Token, settlement: &Settlement, n
         (Phase::Released, Settlement::Released) | (Phase::Unknown, Settlement::Unknown(_)) => {
             (Change::Keep, Settled::AlreadyApplied)
         }
-        (Phase::Prepared | Phase::Armed | Phase::Unknown, Settlement::Completed(completion)) => {
-            (Change::Put(completed(record, completion.clone(), now)), Settled::Applied)
-        }
+        (Phase::Prepared | Phase::Armed | Phase::Unknown, Settlement::Completed(completion)) => (
+            Change::Put(completed(record, completion.clone(), now)),
+            Settled::Applied,
+        ),
         (Phase::Prepared | Phase::Armed, Settlement::Released) => {
             (Change::Put(released(record, now)), Settled::Applied)
         }
@@ -144,8 +196,12 @@ pub fn settle(record: Option<&Record>, token: &Token, settlement: &Settlement, n
             (Change::Put(released(record, now)), Settled::Applied)
         }
         (Phase::Prepared | Phase::Armed, Settlement::Unknown(doubt)) => {
-            let unknown =
-                Record { phase: Phase::Unknown, doubt: Some(*doubt), changed_at: now, ..record.clone() };
+            let unknown = Record {
+                phase: Phase::Unknown,
+                doubt: Some(*doubt),
+                changed_at: now,
+                ..record.clone()
+            };
             (Change::Put(unknown), Settled::Applied)
         }
         (phase, _) => (Change::Keep, Settled::Fenced(phase)),
@@ -187,11 +243,22 @@ pub fn resolve(record: Option<&Record>, resolve: &Resolve, now: Timestamp) -> (C
     let next = match &resolve.resolution {
         Resolution::Completed(completion) => completed(record, completion.clone(), now),
         Resolution::Released if record.lease_until >= now => {
-            return (Change::Keep, Resolved::TooEarly { retry_after: wait(record.lease_until, now) });
+            return (
+                Change::Keep,
+                Resolved::TooEarly {
+                    retry_after: wait(record.lease_until, now),
+                },
+            );
         }
         Resolution::Released => released(record, now),
     };
-    (Change::Put(Record { evidence: Some(resolve.evidence.clone()), ..next }), Resolved::Resolved)
+    (
+        Change::Put(Record {
+            evidence: Some(resolve.evidence.clone()),
+            ..next
+        }),
+        Resolved::Resolved,
+    )
 }
 
 /// T8. Armed and silent for longer than the lease: nobody knows any more.

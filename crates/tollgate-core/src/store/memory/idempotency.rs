@@ -96,14 +96,21 @@ impl MemoryIdempotency {
         {
             shard.retain(|_, record| rule::collect(record, Duration::ZERO, now) == Change::Keep);
             if shard.len() >= self.0.per_shard {
-                return ready(Err(StoreError::new(StoreErrorKind::Full, "the in-memory store is full")));
+                return ready(Err(StoreError::new(
+                    StoreErrorKind::Full,
+                    "the in-memory store is full",
+                )));
             }
         }
         apply(&mut shard, key, change);
         ready(Ok(answer))
     }
 
-    fn each(&self, limit: u32, decide: impl Fn(&Record, Timestamp) -> Change) -> Ready<Result<u64, StoreError>> {
+    fn each(
+        &self,
+        limit: u32,
+        decide: impl Fn(&Record, Timestamp) -> Change,
+    ) -> Ready<Result<u64, StoreError>> {
         let now = self.0.clock.now();
         let mut changed = 0;
         for shard in &self.0.shards {
@@ -142,7 +149,9 @@ fn apply(shard: &mut Shard, key: RecordKey, change: Change) {
 
 impl fmt::Debug for MemoryIdempotency {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("MemoryIdempotency").field("records", &self.len()).finish_non_exhaustive()
+        f.debug_struct("MemoryIdempotency")
+            .field("records", &self.len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -166,7 +175,9 @@ impl IdempotencyStore for MemoryIdempotency {
     }
 
     fn settle(&self, token: Token, settlement: &Settlement) -> Self::Future<Settled> {
-        self.step(token.key, |record, now| rule::settle(record, &token, settlement, now))
+        self.step(token.key, |record, now| {
+            rule::settle(record, &token, settlement, now)
+        })
     }
 
     fn resolve(&self, resolve: Resolve) -> Self::Future<Resolved> {

@@ -1,0 +1,305 @@
+//! Drives a call: identify, begin, then run inline while somebody waits and in a task when nobody does.
+
+use super::layer::{Guard, IdempotencyConfig, WhileInFlight};
+use super::run::{BoxRun, Claimed, run, settle};
+use pin_project_lite::pin_project;
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+use tokio::runtime::Handle;
+use tokio::time::{Instant, Sleep};
+use tollgate_core::protocol::{Identified, Identity, Replays};
+use tollgate_core::store::StoreError;
+use tollgate_core::store::idempotency::{Begun, IdempotencyStore, Settlement, Token};
+use tollgate_core::{Rejection, RejectionKind};
+use tower::util::Oneshot;
+use tower_service::Service;
+
+type Answer<S, Req> = Result<<S as Service<Req>>::Response, <S as Service<Req>>::Error>;
+
+/// How often a waiter looks.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
+
+pin_project! {
+    /// The future of a guarded call.
+    ///
+    /// # If dropped
+    ///
+    /// * before the claim: nothing has happened;
+    /// * while the claim is being made: it is given back in a task, nothing was sent;
+    /// * while the guarded call runs: **it goes on in a task** and its answer is stored, so a client that hangs up never cuts
+    ///   a charge in half. Without a runtime to go on in, the record stays `Armed`.
+    // The three function pointers carry the bounds (`Send + 'static`) that `Drop` and the struct cannot state.
+    #[must_use = "futures do nothing unless polled"]
+    pub struct IdempotencyFuture<S, St, P, Req>
+    where
+        S: Service<Req>,
+        St: IdempotencyStore,
+        P: Replays<Req, S::Response, S::Error>,
+    {
+        #[pin]
+        state: State<P::Identify, Oneshot<S, Req>, St::Future<Begun>, Req, Answer<S, Req>>,
+        claimed: Option<Claimed<S, St, P>>,
+        wait_until: Option<Instant>,
+        home: Option<Handle>,
+        run: fn(Claimed<S, St, P>, Req, Token) -> BoxRun<Answer<S, Req>>,
+        detach: fn(BoxRun<Answer<S, Req>>, Option<Handle>),
+        give_back: fn(Arc<Guard<St, P>>, IdempotencyConfig, St::Future<Begun>),
+    }
+
+    impl<S, St, P, Req> PinnedDrop for IdempotencyFuture<S, St, P, Req>
+    where
+        S: Service<Req>,
+        St: IdempotencyStore,
+        P: Replays<Req, S::Response, S::Error>,
+    {
+        fn drop(this: Pin<&mut Self>) {
+            let mut this = this.project();
+            match this.state.as_mut().project() {
+                StateProj::Running { run } => {
+                    if let Some(run) = run.take() {
+                        (this.detach)(run, this.home.take());
+                    }
+                }
+                StateProj::Beginning { begin, .. } => {
+                    if let (Some(begin), Some(claimed)) = (begin.take(), this.claimed.take()) {
+                        (this.give_back)(claimed.guard, claimed.config, begin);
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+pin_project! {
+    #[project = StateProj]
+    enum State<I, O, B, Req, T> {
+        Identifying { #[pin] identify: I },
+        Beginning { begin: Option<B>, pending: Option<(Req, Identity)> },
+        Waiting { #[pin] sleep: Sleep, pending: Option<(Req, Identity)> },
+        Running { run: Option<BoxRun<T>> },
+        Bypassing { #[pin] oneshot: O },
+    }
+}
+
+impl<S, St, P, Req> IdempotencyFuture<S, St, P, Req>
+where
+    S: Service<Req, Future: Send, Response: Send + 'static, Error: Send + 'static> + Send + 'static,
+    St: IdempotencyStore,
+    P: Replays<Req, S::Response, S::Error, Capture: Send> + Send + Sync + 'static,
+    Req: Send + 'static,
+{
+    pub(super) fn new(inner: S, guard: Arc<Guard<St, P>>, config: IdempotencyConfig, req: Req) -> Self {
+        let identify = guard.protocol.identify(req, &guard.secrets);
+        Self {
+            state: State::Identifying { identify },
+            claimed: Some(Claimed { inner, guard, config }),
+            wait_until: None,
+            home: None,
+            run: run::<S, St, P, Req>,
+            detach: detach::<Answer<S, Req>>,
+            give_back: give_back::<St, P>,
+        }
+    }
+}
+
+impl<S, St, P, Req> Future for IdempotencyFuture<S, St, P, Req>
+where
+    S: Service<Req>,
+    St: IdempotencyStore,
+    P: Replays<Req, S::Response, S::Error>,
+{
+    type Output = Answer<S, Req>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        loop {
+            match this.state.as_mut().project() {
+                StateProj::Identifying { identify } => {
+                    let identified = ready!(identify.poll(cx));
+                    let claimed = claim_of(this.claimed);
+                    match identified {
+                        Err(no) => return Poll::Ready(claimed.guard.protocol.refuse(no)),
+                        Ok(Identified::Bypass(req)) => {
+                            let Some(Claimed { inner, .. }) = this.claimed.take() else {
+                                unreachable!("just seen")
+                            };
+                            this.state.set(State::Bypassing {
+                                oneshot: tower::ServiceExt::oneshot(inner, req),
+                            });
+                        }
+                        Ok(Identified::Guard { req, identity }) => {
+                            let next = start(claimed, (req, identity));
+                            this.state.set(next);
+                        }
+                    }
+                }
+                StateProj::Beginning { begin, pending } => {
+                    let Some(asked) = begin.as_mut() else {
+                        unreachable!("polled after completion")
+                    };
+                    let begun = ready!(Pin::new(asked).poll(cx));
+                    *begin = None;
+                    let Some(pending) = pending.take() else {
+                        unreachable!("kept while beginning")
+                    };
+                    match decide(claim_of(this.claimed), begun, this.wait_until) {
+                        Decision::Run(token) => {
+                            let Some(claimed) = this.claimed.take() else {
+                                unreachable!("just seen")
+                            };
+                            let run = (this.run)(claimed, pending.0, token);
+                            this.state.set(State::Running { run: Some(run) });
+                        }
+                        Decision::Answer(answer) => return Poll::Ready(answer),
+                        Decision::LookAgain => {
+                            let sleep = tokio::time::sleep(LOOK_AGAIN);
+                            this.state.set(State::Waiting {
+                                sleep,
+                                pending: Some(pending),
+                            });
+                        }
+                    }
+                }
+                StateProj::Waiting { sleep, pending } => {
+                    ready!(sleep.poll(cx));
+                    let Some(pending) = pending.take() else {
+                        unreachable!("kept while waiting")
+                    };
+                    let next = start(claim_of(this.claimed), pending);
+                    this.state.set(next);
+                }
+                StateProj::Running { run } => {
+                    // taken out while polled: a panic leaves nothing to detach
+                    let Some(mut running) = run.take() else {
+                        unreachable!("polled after completion")
+                    };
+                    let answer = running.as_mut().poll(cx);
+                    if answer.is_pending() {
+                        *run = Some(running);
+                        // a future may be dropped on a thread without a runtime; only a call that really waits pays for
+                        // the handle
+                        if this.home.is_none() {
+                            *this.home = Handle::try_current().ok();
+                        }
+                    }
+                    return answer;
+                }
+                StateProj::Bypassing { oneshot } => return oneshot.poll(cx),
+            }
+        }
+    }
+}
+
+fn claim_of<S, St, P>(claimed: &Option<Claimed<S, St, P>>) -> &Claimed<S, St, P> {
+    match claimed {
+        Some(claimed) => claimed,
+        None => unreachable!("polled after completion"),
+    }
+}
+
+fn start<S, St, P, I, O, Req, T>(
+    claimed: &Claimed<S, St, P>,
+    pending: (Req, Identity),
+) -> State<I, O, St::Future<Begun>, Req, T>
+where
+    St: IdempotencyStore,
+{
+    let begin = claimed.guard.begin_for(pending.1, &claimed.config);
+    State::Beginning {
+        begin: Some(claimed.guard.store.begin(begin)),
+        pending: Some(pending),
+    }
+}
+
+enum Decision<T> {
+    Run(Token),
+    Answer(T),
+    LookAgain,
+}
+
+fn decide<S, St, P, Req>(
+    claimed: &Claimed<S, St, P>,
+    begun: Result<Begun, StoreError>,
+    wait_until: &mut Option<Instant>,
+) -> Decision<Answer<S, Req>>
+where
+    S: Service<Req>,
+    P: Replays<Req, S::Response, S::Error>,
+{
+    let protocol = &claimed.guard.protocol;
+    let no = match begun {
+        Ok(Begun::Acquired(token)) => return Decision::Run(token),
+        Ok(Begun::Replay(completion)) => {
+            tracing::debug!(target: "tollgate::idempotency", effect = %completion.effect(), "replayed");
+            match completion
+                .envelope
+                .as_ref()
+                .and_then(|envelope| protocol.replay(envelope))
+            {
+                Some(answer) => return Decision::Answer(answer),
+                None => Rejection::new(RejectionKind::NotReplayable),
+            }
+        }
+        Ok(Begun::InFlight { retry_after }) => {
+            if let WhileInFlight::Wait(at_most) = claimed.config.while_in_flight {
+                let now = Instant::now();
+                if now < *wait_until.get_or_insert(now + at_most) {
+                    return Decision::LookAgain;
+                }
+            }
+            Rejection::new(RejectionKind::KeyInFlight).after(retry_after)
+        }
+        Ok(Begun::Mismatch) => Rejection::new(RejectionKind::KeyReused),
+        Ok(Begun::Unknown { .. }) => {
+            Rejection::new(RejectionKind::OutcomeUnknown).after(Duration::from_secs(30))
+        }
+        Ok(Begun::Expired) => Rejection::new(RejectionKind::KeyExpired),
+        Err(error) => {
+            tracing::error!(target: "tollgate::idempotency", %error, "the store did not begin: nothing was sent");
+            Rejection::new(RejectionKind::StoreUnavailable).after(Duration::from_secs(1))
+        }
+    };
+    tracing::info!(target: "tollgate::idempotency", code = no.kind().code(), "refused");
+    Decision::Answer(protocol.refuse(no))
+}
+
+/// Nobody waits for this call any more, but it may be moving money: it goes on in a task.
+#[cold]
+fn detach<T: Send + 'static>(run: BoxRun<T>, home: Option<Handle>) {
+    if let Some(runtime) = Handle::try_current().ok().or(home) {
+        runtime.spawn(run); // the run holds its own span and tracker token
+    } // no runtime left: the record stays Armed, and the sweeper makes it Unknown
+}
+
+/// A begin whose answer nobody awaits: wait for it in a task and give the claim back; nothing was sent.
+#[cold]
+fn give_back<St: IdempotencyStore, P: Send + Sync + 'static>(
+    guard: Arc<Guard<St, P>>,
+    config: IdempotencyConfig,
+    begin: St::Future<Begun>,
+) {
+    if let Ok(runtime) = Handle::try_current() {
+        let tracked = guard.tracker.token();
+        runtime.spawn(async move {
+            let _tracked = tracked;
+            if let Ok(Begun::Acquired(token)) = begin.await {
+                settle(&guard, token, Settlement::Released, &config).await;
+            }
+        });
+    }
+}
+
+impl<S, St, P, Req> fmt::Debug for IdempotencyFuture<S, St, P, Req>
+where
+    S: Service<Req>,
+    St: IdempotencyStore,
+    P: Replays<Req, S::Response, S::Error>,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("IdempotencyFuture").finish_non_exhaustive()
+    }
+}

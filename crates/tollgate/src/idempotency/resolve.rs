@@ -1,0 +1,120 @@
+//! Ends doubts by evidence: look at the gateway, write down what was found.
+
+use std::sync::Arc;
+use tollgate_core::Effect;
+use tollgate_core::protocol::Replays;
+use tollgate_core::store::StoreError;
+use tollgate_core::store::idempotency::{
+    self, Completion, Evidence, IdempotencyStore, Resolve, Resolved, Unresolved,
+};
+
+/// What a look at the gateway found about one open key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Finding {
+    /// It was executed or declined; the envelope, if one can be made, is what repeats will get.
+    Settled {
+        /// The outcome.
+        completion: Completion,
+        /// What was seen, for the auditor: `"lookup found pay_17, captured"`.
+        reason: Arc<str>,
+    },
+    /// It did not happen and cannot happen any more: nothing of it is on its way.
+    Absent {
+        /// What was seen, for the auditor.
+        reason: Arc<str>,
+    },
+    /// Not known yet; look again later.
+    StillOpen,
+}
+
+/// What one pass over the open keys did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Resolution {
+    /// How many were found executed or declined.
+    pub settled: u64,
+    /// How many were found absent, and may run again.
+    pub released: u64,
+    /// How many stay open: not known yet, too early to tell, or moved on meanwhile.
+    pub open: u64,
+}
+
+/// Looks at every open key once: armed records of lost owners, and unknown outcomes.
+///
+/// `look` asks the gateway, best by the key that was sent to it
+/// ([`Secrets::downstream_key`](tollgate_core::Secrets::downstream_key) of the record and the peer). Declare absence only
+/// when the gateway answers for good: the store refuses it anyway while the owner's lease runs, because a frozen owner may
+/// still send. Dropping the future leaves the rest open; a finding that was written stays.
+///
+/// # Errors
+/// [`StoreError`] when the store fails; what was resolved before stays resolved.
+///
+/// ```
+/// use tollgate::idempotency::{Finding, resolve_open};
+/// use tollgate_core::store::memory::MemoryIdempotency;
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// let store = MemoryIdempotency::new();
+/// let pass = resolve_open(&store, "resolver", |_open| async { Finding::StillOpen }).await.unwrap();
+/// assert_eq!(pass.open, 0); // nothing was in doubt
+/// # }
+/// ```
+pub async fn resolve_open<St, F, L>(store: &St, actor: &str, mut look: L) -> Result<Resolution, StoreError>
+where
+    St: IdempotencyStore,
+    L: FnMut(Unresolved) -> F,
+    F: Future<Output = Finding>,
+{
+    const PAGE: u32 = 100;
+    let actor: Arc<str> = actor.into();
+    let (mut pass, mut after) = (Resolution::default(), None);
+    loop {
+        let page = store.unresolved(after, PAGE).await?;
+        let Some(last) = page.last() else { return Ok(pass) };
+        after = Some(last.key);
+        for open in page {
+            let (resolution, reason, count) = match look(open.clone()).await {
+                Finding::Settled { completion, reason } => (
+                    idempotency::Resolution::Completed(completion),
+                    reason,
+                    &mut pass.settled,
+                ),
+                Finding::Absent { reason } => (idempotency::Resolution::Released, reason, &mut pass.released),
+                Finding::StillOpen => {
+                    pass.open += 1;
+                    continue;
+                }
+            };
+            let evidence = Evidence {
+                actor: Arc::clone(&actor),
+                reason,
+            };
+            let asked = Resolve {
+                key: open.key,
+                epoch: open.epoch,
+                resolution,
+                evidence: evidence.clone(),
+            };
+            match store.resolve(asked).await? {
+                Resolved::Resolved => {
+                    tracing::info!(
+                        target: "tollgate::idempotency", record = ?open.key, epoch = open.epoch,
+                        actor = &*evidence.actor, reason = &*evidence.reason, "resolved"
+                    );
+                    *count += 1;
+                }
+                Resolved::Stale | Resolved::TooEarly { .. } => pass.open += 1,
+            }
+        }
+    }
+}
+
+/// The outcome to store for an answer that was reconstructed from evidence, so that repeats get it as if it had arrived.
+/// Name the request's type: `stored_answer::<Call<Sale>, _, _, _>(&Gateway, answer)`.
+pub async fn stored_answer<Req, P, Res, Err>(protocol: &P, answer: Result<Res, Err>) -> Completion
+where
+    P: Replays<Req, Res, Err>,
+{
+    let executed = protocol.judge(&answer).effect == Effect::Executed;
+    let (_, envelope) = protocol.capture(answer).await;
+    Completion { executed, envelope }
+}

@@ -1,0 +1,196 @@
+//! From claim to settlement, top to bottom.
+
+use super::layer::{ArmPolicy, Guard, IdempotencyConfig};
+use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+use tollgate_core::protocol::Replays;
+use tollgate_core::store::idempotency::{
+    Completion, Doubt, Held, IdempotencyStore, Settled, Settlement, Token,
+};
+use tollgate_core::{Effect, KeyInForce, Rejection, RejectionKind};
+use tower_service::Service;
+use tracing::Instrument;
+
+pub(super) type BoxRun<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// A call that holds its claim: which service, under which guard, with which settings.
+pub(super) struct Claimed<S, St, P> {
+    pub(super) inner: S,
+    pub(super) guard: Arc<Guard<St, P>>,
+    pub(super) config: IdempotencyConfig,
+}
+
+/// Starts the guarded call. The future must run to its end: whoever stops to await it hands it to a task.
+pub(super) fn run<S, St, P, Req>(
+    claimed: Claimed<S, St, P>,
+    req: Req,
+    token: Token,
+) -> BoxRun<Result<S::Response, S::Error>>
+where
+    S: Service<Req, Future: Send, Response: Send + 'static, Error: Send + 'static> + Send + 'static,
+    St: IdempotencyStore,
+    P: Replays<Req, S::Response, S::Error, Capture: Send> + Send + Sync + 'static,
+    Req: Send + 'static,
+{
+    let tracked = claimed.guard.tracker.token();
+    let whole = async move {
+        let _tracked = tracked;
+        guarded(claimed, req, token).await
+    };
+    // the caller's span goes with the call, also into a task
+    Box::pin(whole.instrument(tracing::Span::current()))
+}
+
+async fn guarded<S, St, P, Req>(
+    claimed: Claimed<S, St, P>,
+    mut req: Req,
+    token: Token,
+) -> Result<S::Response, S::Error>
+where
+    S: Service<Req>,
+    St: IdempotencyStore,
+    P: Replays<Req, S::Response, S::Error> + Send + Sync + 'static,
+{
+    let Claimed {
+        mut inner,
+        guard,
+        config,
+    } = claimed;
+    let protocol = &guard.protocol;
+    if let Err(dead) = poll_fn(|cx| inner.poll_ready(cx)).await {
+        settle(&guard, token, Settlement::Released, &config).await;
+        return Err(dead);
+    }
+    if config.arm == ArmPolicy::BeforeCall
+        && let Err(no) = arm(&guard, token, &config).await
+    {
+        return protocol.refuse(no);
+    }
+    let key = KeyInForce::for_claim(&token, &guard.secrets);
+    protocol.context_mut(&mut req).key = Some(key.clone());
+    let Ok(answer) = caught(|| inner.call(req)).await else {
+        tracing::error!(target: "tollgate::idempotency", record = ?token.key, "the guarded call panicked: outcome unknown");
+        settle(&guard, token, Settlement::Unknown(Doubt::Panicked), &config).await;
+        return protocol.refuse(Rejection::new(RejectionKind::OutcomeUnknown));
+    };
+    let last = protocol.judge(&answer).effect;
+    match key.ledger().total(last) {
+        total @ (Effect::Executed | Effect::Declined) => {
+            let (answer, envelope) = protocol.capture(answer).await;
+            let completion = Completion {
+                executed: total == Effect::Executed,
+                envelope,
+            };
+            settle(&guard, token, Settlement::Completed(completion), &config).await;
+            answer
+        }
+        Effect::NotSent | Effect::TurnedAway => {
+            settle(&guard, token, Settlement::Released, &config).await;
+            answer
+        }
+        Effect::Unknown => {
+            tracing::warn!(target: "tollgate::idempotency", record = ?token.key, epoch = token.epoch, "outcome unknown");
+            settle(&guard, token, Settlement::Unknown(Doubt::AnswerInDoubt), &config).await;
+            // the last attempt may say "not sent" where the sum says otherwise: do not repeat the lie
+            if last == Effect::Unknown {
+                answer
+            } else {
+                protocol.refuse(RejectionKind::OutcomeUnknown.into())
+            }
+        }
+    }
+}
+
+/// Nothing was sent yet, so any doubt about the arm means: do not send.
+async fn arm<St: IdempotencyStore, P: Send + Sync + 'static>(
+    guard: &Arc<Guard<St, P>>,
+    token: Token,
+    config: &IdempotencyConfig,
+) -> Result<(), Rejection> {
+    match guard.store.arm(token, config.lease).await {
+        Ok(Held::Held) => Ok(()),
+        Ok(Held::Fenced) => Err(Rejection::new(RejectionKind::KeyInFlight).after(Duration::from_secs(1))),
+        Err(error) => {
+            tracing::error!(target: "tollgate::idempotency", %error, "the store did not arm: nothing was sent");
+            settle(guard, token, Settlement::Released, config).await;
+            Err(Rejection::new(RejectionKind::StoreUnavailable).after(Duration::from_secs(1)))
+        }
+    }
+}
+
+/// How long writing goes on in the background when the store stays away.
+const BACKGROUND_TRIES: u32 = 60;
+
+/// The one write that must not be given up early. Waits for the store as long as the settings allow, then goes on in a
+/// tracked task while the caller hears the truth.
+pub(super) async fn settle<St: IdempotencyStore, P: Send + Sync + 'static>(
+    guard: &Arc<Guard<St, P>>,
+    token: Token,
+    settlement: Settlement,
+    config: &IdempotencyConfig,
+) {
+    match guard.store.settle(token, &settlement).await {
+        Ok(settled) => return report(token, &settlement, settled),
+        Err(error) => {
+            tracing::warn!(target: "tollgate::idempotency", %error, "the store did not settle; trying again")
+        }
+    }
+    let again = settle_with_retries(guard, token, &settlement, u32::MAX);
+    if tokio::time::timeout(config.settle_patience, again).await.is_err() {
+        tracing::error!(target: "tollgate::idempotency", record = ?token.key, "the answer is told before it is stored");
+        let guard = Arc::clone(guard);
+        let tracker = guard.tracker.clone();
+        tracker.spawn(async move { settle_with_retries(&guard, token, &settlement, BACKGROUND_TRIES).await });
+    }
+}
+
+async fn settle_with_retries<St: IdempotencyStore, P>(
+    guard: &Arc<Guard<St, P>>,
+    token: Token,
+    settlement: &Settlement,
+    tries: u32,
+) {
+    let mut wait = Duration::from_millis(10);
+    for _ in 0..tries {
+        tokio::time::sleep(wait).await;
+        if let Ok(settled) = guard.store.settle(token, settlement).await {
+            return report(token, settlement, settled);
+        }
+        wait = (wait * 2).min(Duration::from_secs(5));
+    }
+    tracing::error!(
+        target: "tollgate::idempotency", record = ?token.key,
+        "given up writing the outcome: the record stays armed and becomes unknown when its lease lapses"
+    );
+}
+
+/// Somebody else decided meanwhile. If both say the same it is fine; an auditor must hear of it either way.
+fn report(token: Token, settlement: &Settlement, settled: Settled) {
+    match settled {
+        Settled::Applied | Settled::AlreadyApplied => {}
+        Settled::Fenced(phase) => tracing::error!(
+            target: "tollgate::idempotency", record = ?token.key, ?settlement, ?phase,
+            "the outcome was decided by somebody else: reconcile this key"
+        ),
+        Settled::Gone => tracing::error!(
+            target: "tollgate::idempotency", record = ?token.key, ?settlement, "the record of a running call is gone"
+        ),
+    }
+}
+
+/// The future's output, or its panic. Covers `call` itself as well as every poll.
+async fn caught<F: Future>(make: impl FnOnce() -> F) -> std::thread::Result<F::Output> {
+    let mut future = pin!(catch_unwind(AssertUnwindSafe(make))?);
+    poll_fn(
+        |cx| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
+            Ok(Poll::Ready(output)) => Poll::Ready(Ok(output)),
+            Ok(Poll::Pending) => Poll::Pending,
+            Err(panic) => Poll::Ready(Err(panic)),
+        },
+    )
+    .await
+}

@@ -1,0 +1,142 @@
+//! Stores that fail, at each step.
+
+use super::*;
+use std::future::{Ready, ready};
+use std::time::Duration;
+use tollgate_core::store::idempotency::*;
+use tollgate_core::store::{Capabilities, StoreError};
+use tower::{Layer, ServiceExt};
+
+/// Fails the steps that the switch names, so many times.
+#[derive(Clone)]
+struct Flaky {
+    inner: MemoryIdempotency,
+    failing: Arc<AtomicU32>,
+    step: &'static str,
+}
+
+impl Flaky {
+    fn new(step: &'static str, times: u32) -> Self {
+        Self {
+            inner: store().0,
+            failing: Arc::new(AtomicU32::new(times)),
+            step,
+        }
+    }
+
+    fn fails(&self, step: &str) -> bool {
+        step == self.step
+            && self
+                .failing
+                .fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1))
+                .is_ok()
+    }
+
+    fn or_fail<T>(
+        &self,
+        step: &str,
+        real: impl FnOnce() -> Ready<Result<T, StoreError>>,
+    ) -> Ready<Result<T, StoreError>> {
+        if self.fails(step) {
+            ready(Err(StoreError::unavailable("down").possibly_applied()))
+        } else {
+            real()
+        }
+    }
+}
+
+impl IdempotencyStore for Flaky {
+    type Future<T: Send + 'static> = Ready<Result<T, StoreError>>;
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            durable: true,
+            ..Capabilities::IN_MEMORY
+        }
+    }
+    fn begin(&self, begin: Begin) -> Self::Future<Begun> {
+        self.or_fail("begin", || self.inner.begin(begin))
+    }
+    fn arm(&self, token: Token, lease: Duration) -> Self::Future<Held> {
+        self.or_fail("arm", || self.inner.arm(token, lease))
+    }
+    fn renew(&self, token: Token, lease: Duration) -> Self::Future<Held> {
+        self.inner.renew(token, lease)
+    }
+    fn settle(&self, token: Token, settlement: &Settlement) -> Self::Future<Settled> {
+        self.or_fail("settle", || self.inner.settle(token, settlement))
+    }
+    fn resolve(&self, resolve: Resolve) -> Self::Future<Resolved> {
+        self.inner.resolve(resolve)
+    }
+    fn get(&self, key: RecordKey) -> Self::Future<Option<Record>> {
+        self.inner.get(key)
+    }
+    fn unresolved(&self, after: Option<RecordKey>, limit: u32) -> Self::Future<Vec<Unresolved>> {
+        self.inner.unresolved(after, limit)
+    }
+    fn sweep(&self, limit: u32) -> Self::Future<u64> {
+        self.inner.sweep(limit)
+    }
+    fn collect(&self, tombstone: Duration, limit: u32) -> Self::Future<u64> {
+        self.inner.collect(tombstone, limit)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn before_money_moves_a_failing_store_fails_closed() {
+    for (step, arm) in [("begin", ArmPolicy::AtBegin), ("arm", ArmPolicy::BeforeCall)] {
+        let gateway = Gateway::booking();
+        let layer = IdempotencyLayer::gateway(Flaky::new(step, 1), Secrets::ephemeral()).unwrap();
+        let service = layer
+            .config(IdempotencyConfig::default().arm(arm))
+            .layer(gateway.clone());
+        let error = service.clone().oneshot(sale("k", 100)).await.unwrap_err();
+        assert_eq!(error.code(), Some("store-unavailable"), "{step}");
+        assert_eq!(gateway.calls(), 0, "{step}");
+        assert!(
+            service.oneshot(sale("k", 100)).await.is_ok(),
+            "{step}: the key is not burnt"
+        );
+    }
+}
+
+/// seed I20: the caller saw the store's error for a charge that went through, and the key stayed stuck for 24 hours.
+#[tokio::test(start_paused = true)]
+async fn after_money_moved_the_truth_is_told_and_kept() {
+    for failures in [1, 3, 20] {
+        let gateway = Gateway::booking();
+        let layer = IdempotencyLayer::gateway(Flaky::new("settle", failures), Secrets::ephemeral()).unwrap();
+        let service = layer.layer(gateway.clone());
+        let first = service.clone().oneshot(sale("k", 100)).await.unwrap();
+        layer.drain(Duration::from_secs(600)).await.unwrap(); // writing went on in the background
+        assert_eq!(
+            service.oneshot(sale("k", 100)).await.unwrap(),
+            first,
+            "{failures} failures"
+        );
+        assert_eq!(gateway.booked(), 1);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_never_comes_back_leaves_the_key_armed() {
+    let gateway = Gateway::booking();
+    let store = Flaky::new("settle", u32::MAX);
+    let layer = IdempotencyLayer::gateway(store.clone(), Secrets::ephemeral()).unwrap();
+    let service = layer.layer(gateway.clone());
+    assert!(service.clone().oneshot(sale("k", 100)).await.is_ok());
+    layer.drain(Duration::from_secs(3600)).await.unwrap();
+    let error = service.oneshot(sale("k", 100)).await.unwrap_err();
+    assert_eq!(error.verdict_effect(), tollgate_core::Effect::Unknown);
+    assert_eq!(gateway.booked(), 1);
+}
+
+trait VerdictEffect {
+    fn verdict_effect(&self) -> tollgate_core::Effect;
+}
+
+impl VerdictEffect for PaymentError {
+    fn verdict_effect(&self) -> tollgate_core::Effect {
+        tollgate_core::Fault::verdict(self).effect
+    }
+}

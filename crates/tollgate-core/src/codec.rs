@@ -173,7 +173,6 @@ impl<'a> Decoder<'a> {
     }
 
     /// Text that may be absent.
-    #[expect(clippy::option_option, reason = "unreadable and absent are two answers")]
     pub fn optional_text(&mut self) -> Option<Option<&'a str>> {
         match self.byte()? {
             0 => Some(None),
@@ -183,7 +182,6 @@ impl<'a> Decoder<'a> {
     }
 
     /// A number that may be absent.
-    #[expect(clippy::option_option, reason = "unreadable and absent are two answers")]
     pub fn optional_int(&mut self) -> Option<Option<i64>> {
         match self.byte()? {
             0 => Some(None),

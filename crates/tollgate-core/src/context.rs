@@ -1,5 +1,6 @@
 //! What travels with a request: the only channel between layers, so that each still works alone.
 
+use crate::deadline::Deadline;
 use crate::id::CallerId;
 use crate::secret::Secrets;
 use crate::store::idempotency::{RecordKey, Token};
@@ -9,7 +10,6 @@ use sha2::Sha256;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
-use std::time::Duration;
 
 /// The context of one call. In an HTTP request it lives in the extensions, in a typed call beside the message.
 #[derive(Clone, Debug, Default)]
@@ -22,46 +22,6 @@ pub struct CallContext {
     pub deadline: Option<Deadline>,
     /// On whose behalf.
     pub caller: Option<CallerId>,
-}
-
-/// An instant on the runtime's monotonic clock by which a call has to be over.
-///
-/// It is passed between processes as a remaining duration, never as a wall-clock time: clocks differ.
-#[expect(
-    clippy::disallowed_types,
-    reason = "core has no runtime; `tokio::time::Instant` converts to and from it"
-)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Deadline(std::time::Instant);
-
-#[expect(
-    clippy::disallowed_types,
-    reason = "core has no runtime; `tokio::time::Instant` converts to and from it"
-)]
-impl Deadline {
-    /// Due at this instant.
-    #[must_use]
-    pub const fn at(instant: std::time::Instant) -> Self {
-        Self(instant)
-    }
-
-    /// The instant.
-    #[must_use]
-    pub const fn instant(self) -> std::time::Instant {
-        self.0
-    }
-
-    /// What is left at `now`; zero when it has passed.
-    #[must_use]
-    pub fn remaining(self, now: std::time::Instant) -> Duration {
-        self.0.saturating_duration_since(now)
-    }
-
-    /// The earlier of the two.
-    #[must_use]
-    pub fn or_earlier(self, other: Option<Self>) -> Self {
-        other.map_or(self, |other| self.min(other))
-    }
 }
 
 /// The sum of all attempts made under one claim. Every clone of the request shares it.

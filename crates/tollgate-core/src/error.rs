@@ -391,7 +391,6 @@ fn encode_wait(wait: Option<Duration>, out: &mut Encoder) {
     out.optional_int(wait.map(|wait| i64::try_from(wait.as_millis()).unwrap_or(i64::MAX)));
 }
 
-#[expect(clippy::option_option, reason = "unreadable and absent are two answers")]
 fn decode_wait(bytes: &mut Decoder<'_>) -> Option<Option<Duration>> {
     match bytes.optional_int()? {
         None => Some(None),

@@ -27,6 +27,7 @@
 pub mod clock;
 pub mod codec;
 pub mod context;
+mod deadline;
 pub mod error;
 pub mod gateway;
 pub mod id;
@@ -39,7 +40,8 @@ pub mod tokenizer;
 pub mod verdict;
 
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
-pub use context::{CallContext, Deadline, DownstreamKey, EffectLedger, KeyInForce};
+pub use context::{CallContext, DownstreamKey, EffectLedger, KeyInForce};
+pub use deadline::Deadline;
 pub use error::{PaymentError, PaymentErrorKind};
 pub use id::{FreeText, IdempotencyKey};
 pub use money::{Currency, Money};

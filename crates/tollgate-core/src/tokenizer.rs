@@ -95,7 +95,7 @@ fn luhn(digits: &str) -> bool {
             (_, digit) => digit / 5 + digit * 2 % 10,
         })
         .sum();
-    sum % 10 == 0
+    sum.is_multiple_of(10)
 }
 
 impl Tokenizer for EphemeralTokenizer {

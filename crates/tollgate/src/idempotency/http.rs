@@ -254,6 +254,10 @@ fn decode_head(bytes: &[u8]) -> Option<HeaderMap> {
 /// Reads a request's key and body. Dropping it costs nothing: nothing is claimed yet.
 pub struct IdentifyRequest<B>(Identifying<B>);
 
+#[expect(
+    clippy::large_enum_variant,
+    reason = "boxing the unguarded request would charge every read for it"
+)]
 enum Identifying<B> {
     Done(Option<Result<Identified<Request<B>>, Rejection>>),
     Reading(Option<Box<Reading<B>>>),
@@ -319,7 +323,13 @@ pub struct CaptureResponse<R, E>(Capturing<R, E>);
 
 enum Capturing<R, E> {
     Done(Option<Captured<Response<R>, E>>),
-    Reading(Option<(response::Parts, Option<Arc<[u8]>>, ReadBody<R>)>),
+    Reading(Option<ReadingAnswer<R>>),
+}
+
+struct ReadingAnswer<R> {
+    parts: response::Parts,
+    head: Option<Arc<[u8]>>,
+    read: ReadBody<R>,
 }
 
 impl<R, E> Unpin for CaptureResponse<R, E> {}
@@ -335,11 +345,11 @@ impl<R: Rebuild, E> Future for CaptureResponse<R, E> {
             },
             Capturing::Reading(reading) => reading,
         };
-        let Some((_, _, read)) = reading.as_mut() else {
+        let Some(open) = reading.as_mut() else {
             unreachable!("polled after completion")
         };
-        let outcome = ready!(read.poll_read(cx));
-        let Some((mut parts, head, _)) = reading.take() else {
+        let outcome = ready!(open.read.poll_read(cx));
+        let Some(ReadingAnswer { mut parts, head, .. }) = reading.take() else {
             unreachable!("just seen")
         };
         let (body, envelope) = match outcome {

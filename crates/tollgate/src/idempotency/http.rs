@@ -211,11 +211,8 @@ impl<B: Rebuild, R: Rebuild, E> Replays<Request<B>, Response<R>, E> for GuardedH
         }
         let (parts, body) = response.into_parts();
         let head = encode_head(&parts.headers, &self.kept_headers);
-        CaptureResponse(Capturing::Reading(Some((
-            parts,
-            head,
-            ReadBody::new(body, self.max_answer),
-        ))))
+        let read = ReadBody::new(body, self.max_answer);
+        CaptureResponse(Capturing::Reading(Some(ReadingAnswer { parts, head, read })))
     }
 
     fn replay(&self, envelope: &Envelope) -> Option<Result<Response<R>, E>> {

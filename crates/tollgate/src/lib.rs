@@ -43,6 +43,8 @@
 
 mod gateway;
 pub mod http;
+#[cfg(any(feature = "circuit_breaker", feature = "retry"))]
+mod spread;
 
 #[cfg(feature = "audit")]
 pub mod audit;

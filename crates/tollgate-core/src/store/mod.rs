@@ -3,6 +3,7 @@
 //! | port | asked by | memory | SQLite |
 //! |---|---|---|---|
 //! | [`idempotency`] | the idempotency layer | x | x |
+//! | [`quota`] | the rate-limit layer | x | x |
 //!
 //! # What every port promises
 //!
@@ -22,6 +23,7 @@
 
 pub mod idempotency;
 pub mod memory;
+pub mod quota;
 
 use std::error::Error;
 use std::fmt;

@@ -1,6 +1,7 @@
 //! The breaker's handle: usable with and without tower.
 
 use super::state::{BreakerConfig, Machine, Outcome, Phase, Ticket};
+use crate::spread::Spread;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -27,8 +28,7 @@ pub struct Breaker(Arc<Inner>);
 struct Inner {
     machine: Mutex<Machine>,
     made: Instant,
-    /// Counts up; scrambled, it spreads the opening times.
-    jitter: AtomicU64,
+    jitter: Spread,
     refused: AtomicU64,
     shadow: AtomicBool,
 }
@@ -53,13 +53,10 @@ impl Breaker {
     /// A closed breaker.
     #[must_use]
     pub fn new(config: BreakerConfig) -> Self {
-        let mut seed = [0; 8];
-        // without randomness the spread starts at the same place; nothing else depends on it
-        let _ = getrandom::fill(&mut seed);
         Self(Arc::new(Inner {
             machine: Mutex::new(Machine::new(config)),
             made: Instant::now(),
-            jitter: AtomicU64::new(u64::from_le_bytes(seed)),
+            jitter: Spread::default(),
             refused: AtomicU64::new(0),
             shadow: AtomicBool::new(false),
         }))
@@ -102,7 +99,7 @@ impl Breaker {
 
     fn record(&self, ticket: Ticket, outcome: Outcome, admitted: Duration, open_for: Option<Duration>) {
         let now = self.now();
-        let jitter = scramble(self.0.jitter.fetch_add(1, Relaxed));
+        let jitter = self.0.jitter.next();
         let (before, after) = {
             let mut machine = self.machine();
             let before = machine.phase();
@@ -151,13 +148,6 @@ impl Breaker {
     pub fn set_shadow(&self, on: bool) {
         self.0.shadow.store(on, Relaxed);
     }
-}
-
-/// The finishing step of splitmix64.
-const fn scramble(n: u64) -> u64 {
-    let n = n.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    let n = (n ^ (n >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    n ^ (n >> 31)
 }
 
 /// Leave to make one call. Dropped unsettled it counts as abandoned.

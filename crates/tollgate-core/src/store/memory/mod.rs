@@ -2,5 +2,7 @@
 //! process, and say so in their capabilities.
 
 mod idempotency;
+mod quota;
 
 pub use idempotency::MemoryIdempotency;
+pub use quota::MemoryQuota;

@@ -2,6 +2,8 @@
 //!
 //! | port | asked by | memory | SQLite |
 //! |---|---|---|---|
+//! | [`audit`] | the audit layer | x | x |
+//! | [`dedup`] | the webhook layer | x | x |
 //! | [`idempotency`] | the idempotency layer | x | x |
 //! | [`quota`] | the rate-limit layer | x | x |
 //!
@@ -21,6 +23,8 @@
 //! store that loads a record, asks the rule and writes the change back under one lock or transaction is right by
 //! construction.
 
+pub mod audit;
+pub mod dedup;
 pub mod idempotency;
 pub mod memory;
 pub mod quota;

@@ -1,8 +1,12 @@
 //! The ports in this process's memory: for tests, single-process caches and limits. They live and die with the
 //! process, and say so in their capabilities.
 
+mod audit;
+mod dedup;
 mod idempotency;
 mod quota;
 
+pub use audit::MemoryAudit;
+pub use dedup::MemoryDedup;
 pub use idempotency::MemoryIdempotency;
 pub use quota::MemoryQuota;

@@ -263,6 +263,16 @@ impl PaymentError {
     }
 }
 
+/// A name or text that was refused before anything was sent.
+impl From<crate::id::InvalidText> for PaymentError {
+    fn from(error: crate::id::InvalidText) -> Self {
+        let unsent = Verdict::new(Effect::NotSent, Advice::CorrectInput, Blame::Caller);
+        Self::new(PaymentErrorKind::InvalidRequest, error.to_string())
+            .with_verdict(unsent)
+            .with_source(error)
+    }
+}
+
 /// Gateways repeat what they were sent, so their texts are looked at before they are kept.
 fn masked(text: Cow<'static, str>) -> Cow<'static, str> {
     match tollgate_redact::redact(&text) {

@@ -27,6 +27,8 @@
 //! | [`deadline`] | `deadline` | starting what cannot finish in time |
 //! | [`cache`] | `cache` | asking the same read again and again |
 //!
+//! [`PaymentStack`] (feature `stack`) puts the six together and makes the wrong order a compile error.
+//!
 //! # Features
 //!
 //! None is on by default; `full` turns all on. A feature adds an API and never changes behaviour.
@@ -62,6 +64,8 @@ pub mod idempotency;
 pub mod rate_limit;
 #[cfg(feature = "retry")]
 pub mod retry;
+#[cfg(feature = "stack")]
+pub mod stack;
 #[cfg(feature = "timing")]
 pub mod timing;
 #[cfg(feature = "webhook")]
@@ -69,6 +73,8 @@ pub mod webhook;
 
 pub use gateway::Gateway;
 pub use http::{Http, HttpClient};
+#[cfg(feature = "stack")]
+pub use stack::PaymentStack;
 pub use tollgate_core as core;
 #[doc(no_inline)]
 pub use tollgate_core::{Advice, Blame, Effect, Fault, Rejection, RejectionKind, Secrets, Verdict};

@@ -6,6 +6,8 @@
 //! | [`dedup`] | the webhook layer | x | x |
 //! | [`idempotency`] | the idempotency layer | x | x |
 //! | [`quota`] | the rate-limit layer | x | x |
+//! | [`saga`] | the saga engine | x | x |
+//! | [`velocity`] | fraud rules | x | x |
 //!
 //! # What every port promises
 //!
@@ -28,6 +30,8 @@ pub mod dedup;
 pub mod idempotency;
 pub mod memory;
 pub mod quota;
+pub mod saga;
+pub mod velocity;
 
 use std::error::Error;
 use std::fmt;

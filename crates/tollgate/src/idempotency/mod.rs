@@ -100,7 +100,7 @@
 //! # Where it stands
 //!
 //! Outermost of the outbound stack, so that replays are served while the breaker is open; inbound inside authentication and
-//! caller limits, outside compression. [`PaymentStack`](crate::PaymentStack) keeps the order.
+//! caller limits, outside compression. `PaymentStack` (feature `stack`) keeps the order.
 
 mod future;
 mod gateway;

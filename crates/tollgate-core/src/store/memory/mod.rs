@@ -5,8 +5,12 @@ mod audit;
 mod dedup;
 mod idempotency;
 mod quota;
+mod saga;
+mod velocity;
 
 pub use audit::MemoryAudit;
 pub use dedup::MemoryDedup;
 pub use idempotency::MemoryIdempotency;
 pub use quota::MemoryQuota;
+pub use saga::MemorySaga;
+pub use velocity::MemoryVelocity;

@@ -1,0 +1,154 @@
+use super::*;
+use std::future::{Ready, ready};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
+use std::time::Duration;
+use tollgate_core::gateway::{Call, GetPayment, NewPayment, Sale};
+use tollgate_core::id::{CallerId, IdempotencyKey, InstrumentToken, MerchantReference, PaymentId};
+use tollgate_core::store::StoreError;
+use tollgate_core::store::audit::{AuditEntry, AuditStore, Receipt};
+use tollgate_core::store::memory::MemoryAudit;
+use tollgate_core::{Effect, PaymentError, Secrets};
+use tower::{Layer, ServiceExt, service_fn};
+
+fn sale() -> Call<Sale> {
+    let payment = NewPayment::new(
+        "19.99 EUR".parse().unwrap(),
+        InstrumentToken::new("tok_secret_instrument").unwrap(),
+        MerchantReference::new("order-1").unwrap(),
+    );
+    let mut call = Call::new(Sale {
+        key: IdempotencyKey::new("a-secret-key").unwrap(),
+        payment,
+    });
+    call.context.caller = Some(CallerId::new("merchant-77").unwrap());
+    call
+}
+
+fn log<St: AuditStore>(store: St) -> AuditLayer<crate::Gateway, St> {
+    AuditLayer::gateway(AuditLog::new(store, "payments", Secrets::ephemeral()))
+}
+
+async fn entries(store: &MemoryAudit) -> Vec<Entry> {
+    let raw = store.read("payments", 0, 100).await.unwrap();
+    raw.iter()
+        .map(|entry| serde_json::from_slice(&entry.body).unwrap())
+        .collect()
+}
+
+#[tokio::test]
+async fn intent_stands_before_anything_is_sent() {
+    let store = MemoryAudit::new();
+    let seen = store.clone();
+    let gateway = service_fn(move |_: Call<Sale>| {
+        let seen = seen.clone();
+        async move {
+            assert_eq!(entries(&seen).await.len(), 1, "the intent stands before the send");
+            Err::<(), _>(PaymentError::timeout("10 s"))
+        }
+    });
+    let _ = log(store.clone()).layer(gateway).oneshot(sale()).await;
+    let entries = entries(&store).await;
+    assert_eq!((entries[0].kind, entries[1].kind), (Kind::Intent, Kind::Outcome));
+    assert_eq!(entries[0].call, entries[1].call);
+    assert_eq!(entries[1].effect, Some(Effect::Unknown));
+}
+
+#[tokio::test]
+async fn nothing_secret_is_in_an_entry() {
+    let store = MemoryAudit::new();
+    let gateway = service_fn(|_: Call<Sale>| async { Ok::<_, PaymentError>("answer body") });
+    log(store.clone()).layer(gateway).oneshot(sale()).await.unwrap();
+    for entry in store.read("payments", 0, 10).await.unwrap() {
+        let text = String::from_utf8(entry.body.to_vec()).unwrap();
+        for secret in ["secret", "merchant-77", "order-1", "19.99", "answer"] {
+            assert!(!text.contains(secret), "{secret} in {text}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn reads_are_logged_only_when_asked() {
+    for (reads, expected) in [(false, 0), (true, 2)] {
+        let store = MemoryAudit::new();
+        let gateway = service_fn(|_: Call<GetPayment>| async { Ok::<_, PaymentError>(()) });
+        let get = Call::new(GetPayment {
+            payment: PaymentId::new("pay_1").unwrap(),
+        });
+        log(store.clone())
+            .reads(reads)
+            .layer(gateway)
+            .oneshot(get)
+            .await
+            .unwrap();
+        assert_eq!(entries(&store).await.len(), expected);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_abandoned_call_is_told() {
+    let store = MemoryAudit::new();
+    let hung = service_fn(|_: Call<Sale>| std::future::pending::<Result<(), PaymentError>>());
+    let call = log(store.clone()).layer(hung).oneshot(sale());
+    assert!(tokio::time::timeout(Duration::from_secs(1), call).await.is_err());
+    tokio::task::yield_now().await;
+    assert_eq!(entries(&store).await[1].kind, Kind::Abandoned);
+}
+
+/// Fails the appends whose numbers are in the range.
+#[derive(Clone)]
+struct Flaky {
+    inner: MemoryAudit,
+    count: Arc<AtomicU32>,
+    fails: std::ops::Range<u32>,
+}
+
+impl Flaky {
+    fn new(fails: std::ops::Range<u32>) -> Self {
+        Self {
+            inner: MemoryAudit::new(),
+            count: Arc::default(),
+            fails,
+        }
+    }
+}
+
+impl AuditStore for Flaky {
+    type Future<T: Send + 'static> = Ready<Result<T, StoreError>>;
+    fn append(&self, chain: &str, body: Arc<[u8]>) -> Self::Future<Receipt> {
+        if self.fails.contains(&self.count.fetch_add(1, SeqCst)) {
+            return ready(Err(StoreError::unavailable("down")));
+        }
+        self.inner.append(chain, body)
+    }
+    fn head(&self, chain: &str) -> Self::Future<Receipt> {
+        self.inner.head(chain)
+    }
+    fn read(&self, chain: &str, after: u64, limit: u32) -> Self::Future<Vec<AuditEntry>> {
+        self.inner.read(chain, after, limit)
+    }
+}
+
+/// seed S6: the log was down, and money moved without any record.
+#[tokio::test]
+async fn no_intent_no_send() {
+    let gateway = service_fn(|_: Call<Sale>| async { panic!("sent") as Result<(), PaymentError> });
+    let error = log(Flaky::new(0..1))
+        .layer(gateway)
+        .oneshot(sale())
+        .await
+        .unwrap_err();
+    assert_eq!(error.code(), Some("audit-unavailable"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_log_that_fails_after_the_send_changes_no_answer() {
+    let store = Flaky::new(1..5);
+    let gateway = service_fn(|_: Call<Sale>| async { Ok::<_, PaymentError>("charged") });
+    assert_eq!(
+        log(store.clone()).layer(gateway).oneshot(sale()).await,
+        Ok("charged")
+    );
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert_eq!(entries(&store.inner).await[1].effect, Some(Effect::Executed)); // written at last
+}

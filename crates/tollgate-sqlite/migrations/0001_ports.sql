@@ -1,0 +1,73 @@
+-- Version 1: every port of tollgate-core. Times are microseconds since the Unix epoch.
+
+create table idempotency (
+    key          blob    primary key,
+    phase        text    not null,
+    epoch        integer not null,
+    owner        blob    not null,
+    fingerprint  blob    not null,
+    lease_until  integer not null,
+    expires_at   integer,
+    retention    integer not null,
+    changed_at   integer not null,
+    doubt        text,
+    executed     integer,
+    answer_ok    integer,
+    answer_status integer,
+    answer_head  blob,
+    answer_body  blob,
+    actor        text,
+    reason       text
+) strict, without rowid;
+-- what an operator and the sweeper look for is rare: small indexes
+create index idempotency_open on idempotency (key) where phase in ('armed', 'unknown');
+create index idempotency_expiring on idempotency (expires_at) where expires_at is not null;
+
+create table dedup (
+    key     blob    primary key,
+    digest  blob    not null,
+    fence   integer not null,
+    done    integer not null,
+    until   integer not null
+) strict, without rowid;
+create index dedup_until on dedup (until);
+
+create table quota (
+    key     blob    primary key,
+    arrival integer not null
+) strict, without rowid;
+
+create table velocity (
+    key    blob    not null,
+    at     integer not null,
+    weight integer not null
+) strict;
+create index velocity_by_key on velocity (key, at);
+
+create table audit (
+    chain text    not null,
+    seq   integer not null,
+    at    integer not null,
+    body  blob    not null,
+    hash  blob    not null,
+    primary key (chain, seq)
+) strict, without rowid;
+
+create table saga (
+    id          blob    primary key,
+    name        text    not null,
+    key         text    not null,
+    state       text    not null,
+    epoch       integer not null,
+    records     integer not null,
+    lease_until integer not null,
+    unique (name, key)
+) strict, without rowid;
+create index saga_active on saga (lease_until) where state in ('running', 'unwinding');
+
+create table saga_record (
+    saga blob    not null references saga (id),
+    seq  integer not null,
+    body blob    not null,
+    primary key (saga, seq)
+) strict, without rowid;

@@ -1,0 +1,164 @@
+//! One thread writes: what waits together shares one transaction and one flush.
+
+use crate::error::step_failed;
+use rusqlite::Connection;
+use std::fmt;
+use std::pin::Pin;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, ready};
+use std::thread::JoinHandle;
+use tokio::sync::oneshot;
+use tollgate_core::store::StoreError;
+use tollgate_core::{Clock, Timestamp};
+
+/// More steps than this do not share a transaction, so that no answer waits for too many others.
+const MOST_PER_COMMIT: usize = 256;
+
+pub(crate) struct Writer {
+    jobs: Mutex<Option<Sender<Box<dyn Job>>>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// A step with its place for the answer.
+trait Job: Send {
+    /// Runs inside the transaction. `false` when it failed and is to be rolled back.
+    fn run(&mut self, connection: &Connection, now: Timestamp) -> bool;
+
+    /// Answers, once it is known whether the transaction was committed.
+    fn answer(self: Box<Self>, committed: Result<(), StoreError>);
+}
+
+struct Step<T, F> {
+    step: Option<F>,
+    done: Option<Result<T, StoreError>>,
+    reply: oneshot::Sender<Result<T, StoreError>>,
+}
+
+impl<T, F> Job for Step<T, F>
+where
+    T: Send,
+    F: FnOnce(&Connection, Timestamp) -> rusqlite::Result<T> + Send,
+{
+    fn run(&mut self, connection: &Connection, now: Timestamp) -> bool {
+        let Some(step) = self.step.take() else {
+            return false;
+        };
+        let done = step(connection, now).map_err(step_failed);
+        let succeeded = done.is_ok();
+        self.done = Some(done);
+        succeeded
+    }
+
+    fn answer(self: Box<Self>, committed: Result<(), StoreError>) {
+        let answer = match (self.done, committed) {
+            (Some(Ok(value)), Ok(())) => Ok(value),
+            (Some(Ok(_)) | None, Err(error)) => Err(error),
+            (Some(Err(error)), _) => Err(error),
+            (None, Ok(())) => Err(StoreError::unavailable("the step did not run")),
+        };
+        // nobody may be waiting any more; the step happened all the same
+        let _ = self.reply.send(answer);
+    }
+}
+
+impl Writer {
+    pub(crate) fn start(connection: Connection, clock: Arc<dyn Clock>) -> std::io::Result<Self> {
+        let (jobs, queue) = channel();
+        let thread = std::thread::Builder::new()
+            .name("tollgate-sqlite".into())
+            .spawn(move || write(&connection, &*clock, &queue))?;
+        Ok(Self {
+            jobs: Mutex::new(Some(jobs)),
+            thread: Some(thread),
+        })
+    }
+
+    pub(crate) fn submit<T, F>(&self, step: F) -> Answer<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection, Timestamp) -> rusqlite::Result<T> + Send + 'static,
+    {
+        let (reply, answer) = oneshot::channel();
+        let job = Step {
+            step: Some(step),
+            done: None,
+            reply,
+        };
+        let jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(jobs) = &*jobs {
+            // should the thread be gone, the reply is dropped with the job and the answer says so
+            let _ = jobs.send(Box::new(job));
+        }
+        Answer(answer)
+    }
+}
+
+impl Drop for Writer {
+    /// Lets the thread finish what was asked of it, and waits for that: a process that ends right after loses nothing.
+    fn drop(&mut self) {
+        self.jobs.get_mut().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl fmt::Debug for Writer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Writer")
+    }
+}
+
+fn write(connection: &Connection, clock: &dyn Clock, queue: &Receiver<Box<dyn Job>>) {
+    while let Ok(first) = queue.recv() {
+        let mut batch = vec![first];
+        batch.extend(queue.try_iter().take(MOST_PER_COMMIT - 1));
+        let committed = commit(connection, clock.now(), &mut batch);
+        for job in batch {
+            job.answer(committed.clone());
+        }
+    }
+}
+
+fn commit(connection: &Connection, now: Timestamp, batch: &mut [Box<dyn Job>]) -> Result<(), StoreError> {
+    // immediate: a deferred transaction that turns into a writing one can fail as busy without waiting
+    connection.execute_batch("begin immediate").map_err(step_failed)?;
+    for job in batch {
+        let ran = connection.execute_batch("savepoint step").is_ok() && job.run(connection, now);
+        let end = if ran {
+            "release step"
+        } else {
+            "rollback to step; release step"
+        };
+        if let Err(error) = connection.execute_batch(end) {
+            let _ = connection.execute_batch("rollback");
+            return Err(step_failed(error));
+        }
+    }
+    connection.execute_batch("commit").map_err(|error| {
+        let _ = connection.execute_batch("rollback");
+        // the flush may have reached the disk before it failed
+        step_failed(error).possibly_applied()
+    })
+}
+
+/// The answer to a step. Dropping it does not stop the step.
+pub struct Answer<T>(oneshot::Receiver<Result<T, StoreError>>);
+
+impl<T> Future for Answer<T> {
+    type Output = Result<T, StoreError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        Poll::Ready(match ready!(Pin::new(&mut self.0).poll(cx)) {
+            Ok(answer) => answer,
+            Err(_) => Err(StoreError::unavailable("the SQLite writer is gone").possibly_applied()),
+        })
+    }
+}
+
+impl<T> fmt::Debug for Answer<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Answer(..)")
+    }
+}

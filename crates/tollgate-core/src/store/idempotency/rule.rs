@@ -46,7 +46,7 @@ pub fn begin(record: Option<&Record>, begin: &Begin, now: Timestamp) -> (Change,
         Phase::Released => acquire(record.epoch.saturating_add(1), begin, now),
         // our own begin whose answer was lost
         Phase::Prepared | Phase::Armed if record.owner == begin.owner && !lapsed => {
-            (Change::Keep, Begun::Acquired(token_of(record, begin)))
+            (again(record, begin, now), Begun::Acquired(token_of(record, begin)))
         }
         Phase::Prepared if lapsed => acquire(record.epoch.saturating_add(1), begin, now),
         Phase::Prepared => (
@@ -87,6 +87,21 @@ fn acquire(epoch: u64, begin: &Begin, now: Timestamp) -> (Change, Begun) {
     };
     let token = token_of(&record, begin);
     (Change::Put(record), Begun::Acquired(token))
+}
+
+/// An owner that is told "acquired" by a begin that arms sends without asking again, so the record must be armed by then,
+/// also when an earlier begin of the same owner only prepared it.
+fn again(record: &Record, begin: &Begin, now: Timestamp) -> Change {
+    if begin.arm && record.phase == Phase::Prepared {
+        Change::Put(Record {
+            phase: Phase::Armed,
+            lease_until: now.saturating_add(begin.lease),
+            changed_at: now,
+            ..record.clone()
+        })
+    } else {
+        Change::Keep
+    }
 }
 
 const fn token_of(record: &Record, begin: &Begin) -> Token {

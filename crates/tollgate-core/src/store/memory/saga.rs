@@ -1,9 +1,9 @@
 //! Saga journals of this process.
 
 use crate::clock::{Clock, SystemClock};
-use crate::store::StoreError;
 use crate::store::saga::rule::{self, Row};
 use crate::store::saga::{Append, Created, Fenced, Journal, NewSaga, SagaId, SagaJournal, SagaState};
+use crate::store::{StoreError, StoreErrorKind};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::future::{Ready, ready};
@@ -77,6 +77,13 @@ impl SagaJournal for MemorySaga {
             .find(|(_, kept)| kept.name == saga.name && kept.key == saga.key)
         {
             return ready(Ok(Created::Exists(*id)));
+        }
+        if sagas.contains_key(&saga.id) {
+            // never overwrite a journal
+            return ready(Err(StoreError::new(
+                StoreErrorKind::Unsupported,
+                "the id belongs to another saga: make a new random one",
+            )));
         }
         let records = u64::try_from(saga.records.len()).unwrap_or(u64::MAX);
         let lease_until = now.saturating_add(saga.lease);

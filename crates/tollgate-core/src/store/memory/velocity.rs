@@ -73,7 +73,10 @@ impl VelocityStore for MemoryVelocity {
         while counter.events.front().is_some_and(|(at, _)| *at <= from) {
             counter.events.pop_front();
         }
-        let before: u64 = counter.events.iter().map(|(_, weight)| *weight).sum();
+        let before = counter
+            .events
+            .iter()
+            .fold(0u64, |sum, (_, weight)| sum.saturating_add(*weight));
         let total = before.saturating_add(admit.weight);
         if total > admit.limit {
             return ready(Ok(Admitted {

@@ -1,0 +1,179 @@
+//! What an idempotency store must keep: one key, at most one effect.
+//!
+//! The properties follow the life of a record: [`claims`] (begin, arm, renew: who may act), [`endings`] (settle, replay, resolve: what
+//! is known), [`upkeep`] (sweep, list, collect: what time does), [`races`].
+
+pub mod claims;
+pub mod endings;
+pub mod races;
+pub mod upkeep;
+
+pub use claims::*;
+pub use endings::*;
+pub use races::*;
+pub use upkeep::*;
+
+use crate::conformance::Subject;
+use std::time::Duration;
+use tollgate_core::store::idempotency::{
+    Begin, Begun, Completion, Doubt, Envelope, Evidence, Fingerprint, Held, IdempotencyStore, Owner, Phase,
+    Record, RecordKey, Resolution, Resolve, Settled, Settlement, Token,
+};
+
+properties! {
+    /// Makes a module of tests out of every property of [`conformance::idempotency`](crate::conformance::idempotency): give the
+    /// module's name and an expression that makes a [`Subject`](crate::conformance::Subject) with an empty store.
+    idempotency_conformance, each_idempotency_property, idempotency:
+    an_absent_key_is_claimed,
+    begin_can_arm_in_the_same_step,
+    the_fingerprint_is_compared_first,
+    a_lost_begin_is_recognised,
+    a_repeated_begin_arms_when_it_says_so,
+    a_live_claim_cannot_be_taken_over,
+    a_lapsed_claim_is_taken_over_and_its_owner_fenced,
+    an_armed_key_never_runs_again_by_time_alone,
+    arming_needs_a_live_lease,
+    a_lost_arm_is_recognised,
+    a_stale_token_changes_nothing,
+    a_renewal_extends_the_lease,
+    an_armed_owner_may_renew_late,
+    waiters_change_nothing,
+    keys_do_not_touch_each_other,
+    an_answer_is_replayed_byte_for_byte,
+    a_completed_record_never_changes,
+    a_settlement_can_be_repeated,
+    a_released_key_runs_again_for_the_same_request_only,
+    an_unknown_outcome_blocks_the_key,
+    the_owner_may_settle_its_own_doubt,
+    only_a_lost_owner_may_still_prove_absence,
+    evidence_ends_a_doubt_and_is_kept,
+    absence_needs_a_lapsed_lease,
+    evidence_of_another_epoch_is_stale,
+    what_is_settled_needs_no_evidence,
+    settling_what_is_absent_says_so,
+    the_sweep_marks_lost_owners_and_nobody_else,
+    open_outcomes_are_listed_in_pages,
+    an_answer_is_kept_for_its_retention,
+    collecting_leaves_a_tombstone,
+    collecting_never_touches_open_outcomes,
+    one_of_many_begins_wins,
+    an_owner_and_its_successor_never_both_arm,
+    one_effect_under_contention,
+}
+
+/// A key.
+pub(crate) fn key(number: u8) -> RecordKey {
+    RecordKey::new([number; 32])
+}
+
+/// An ordinary begin: prepared, not armed; the request is number 1.
+pub(crate) fn begin<S>(subject: &Subject<S>, number: u8, owner: u128) -> Begin
+where
+    S: Send + Sync + 'static,
+{
+    Begin {
+        key: key(number),
+        fingerprint: Fingerprint::new([1; 32]),
+        owner: Owner(owner),
+        lease: subject.unit(),
+        retention: subject.unit() * 10,
+        arm: false,
+    }
+}
+
+/// The same key for another request.
+pub(crate) fn other_request(begin: Begin) -> Begin {
+    Begin {
+        fingerprint: Fingerprint::new([2; 32]),
+        owner: Owner(0xff),
+        ..begin
+    }
+}
+
+/// Begins, and expects the claim.
+pub(crate) async fn acquire<S: IdempotencyStore>(subject: &Subject<S>, begin: Begin) -> Token {
+    match ask!(subject.store().begin(begin)) {
+        Begun::Acquired(token) => token,
+        other => panic!("the key should have been free, but: {other:?}"),
+    }
+}
+
+/// Begins and arms.
+pub(crate) async fn armed<S: IdempotencyStore>(subject: &Subject<S>, number: u8, owner: u128) -> Token {
+    let token = acquire(subject, begin(subject, number, owner)).await;
+    assert_eq!(
+        ask!(subject.store().arm(token, subject.unit())),
+        Held::Held,
+        "the owner arms its fresh claim"
+    );
+    token
+}
+
+/// Brings a fresh key into a phase. `Expired` is not among them.
+pub(crate) async fn reach<S: IdempotencyStore>(
+    subject: &Subject<S>,
+    number: u8,
+    owner: u128,
+    phase: Phase,
+) -> Token {
+    if phase == Phase::Prepared {
+        return acquire(subject, begin(subject, number, owner)).await;
+    }
+    let token = armed(subject, number, owner).await;
+    let settlement = match phase {
+        Phase::Completed => Settlement::Completed(answer(b"done")),
+        Phase::Released => Settlement::Released,
+        Phase::Unknown => Settlement::Unknown(Doubt::AnswerInDoubt),
+        _ => return token,
+    };
+    settle(subject, token, &settlement, Settled::Applied).await;
+    token
+}
+
+/// Settles, and expects this.
+pub(crate) async fn settle<S: IdempotencyStore>(
+    subject: &Subject<S>,
+    token: Token,
+    settlement: &Settlement,
+    expected: Settled,
+) {
+    let settled = ask!(subject.store().settle(token, settlement));
+    assert_eq!(settled, expected, "settling as {settlement:?}");
+}
+
+/// The record, which must be there.
+pub(crate) async fn record<S: IdempotencyStore>(subject: &Subject<S>, number: u8) -> Record {
+    match ask!(subject.store().get(key(number))) {
+        Some(record) => record,
+        None => panic!("record {number} is gone"),
+    }
+}
+
+/// An executed payment's answer.
+pub(crate) fn answer(body: &[u8]) -> Completion {
+    Completion {
+        executed: true,
+        envelope: Some(Envelope {
+            ok: true,
+            status: 201,
+            head: None,
+            body: body.into(),
+        }),
+    }
+}
+
+/// Evidence for a resolution.
+pub(crate) fn resolution(token: Token, resolution: Resolution) -> Resolve {
+    Resolve {
+        key: token.key,
+        epoch: token.epoch,
+        resolution,
+        evidence: Evidence {
+            actor: "resolver".into(),
+            reason: "looked it up".into(),
+        },
+    }
+}
+
+/// A little time, in which nothing lapses.
+pub(crate) const A_MOMENT: Duration = Duration::from_micros(1);

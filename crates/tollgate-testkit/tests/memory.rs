@@ -1,0 +1,19 @@
+//! The in-memory stores keep every property.
+
+use tollgate_core::store::memory::{
+    MemoryAudit, MemoryDedup, MemoryIdempotency, MemoryQuota, MemorySaga, MemoryVelocity,
+};
+use tollgate_testkit::conformance::Subject;
+
+tollgate_testkit::idempotency_conformance!(
+    idempotency,
+    Subject::manual(|clock| MemoryIdempotency::with(10_000, clock))
+);
+tollgate_testkit::dedup_conformance!(dedup, Subject::manual(|clock| MemoryDedup::with(1_000, clock)));
+tollgate_testkit::quota_conformance!(quota, Subject::manual(|clock| MemoryQuota::with(10_000, clock)));
+tollgate_testkit::velocity_conformance!(
+    velocity,
+    Subject::manual(|clock| MemoryVelocity::with(1_000, clock))
+);
+tollgate_testkit::audit_conformance!(audit, Subject::manual(MemoryAudit::with));
+tollgate_testkit::saga_conformance!(saga, Subject::manual(MemorySaga::with));

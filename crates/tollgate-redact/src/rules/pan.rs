@@ -29,8 +29,20 @@ struct Range {
     evidence: Evidence,
 }
 
-const fn range(places: usize, (first, last): (u32, u32), lengths: (usize, usize), evidence: Evidence) -> Range {
-    Range { places, first, last, shortest: lengths.0, longest: lengths.1, evidence }
+const fn range(
+    places: usize,
+    (first, last): (u32, u32),
+    lengths: (usize, usize),
+    evidence: Evidence,
+) -> Range {
+    Range {
+        places,
+        first,
+        last,
+        shortest: lengths.0,
+        longest: lengths.1,
+        evidence,
+    }
 }
 
 use Evidence::{Enough, Labelled, Unglued};
@@ -104,7 +116,11 @@ pub(crate) fn evidence_needed(digits: &[u8]) -> Option<Evidence> {
     RANGES
         .iter()
         .filter(|range| (range.shortest..=range.longest).contains(&digits.len()))
-        .filter(|range| leading.get(range.places).is_some_and(|start| (range.first..=range.last).contains(start)))
+        .filter(|range| {
+            leading
+                .get(range.places)
+                .is_some_and(|start| (range.first..=range.last).contains(start))
+        })
         .map(|range| range.evidence)
         .max()
 }

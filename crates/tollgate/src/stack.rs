@@ -130,6 +130,9 @@ pub struct PaymentStack<P, L, At, Key> {
 
 type Next<P, N, L, At, Key> = PaymentStack<P, Stack<N, L>, At, Key>;
 
+/// The stack with an idempotency layer in it.
+type Guarded<P, St, L> = Next<P, IdempotencyLayer<St, P>, L, AfterIdempotency, KeyHeld>;
+
 impl PaymentStack<Gateway, Identity, Start, NoKey> {
     /// An empty stack for typed calls.
     pub fn gateway() -> Self {
@@ -166,7 +169,7 @@ impl<P: Clone, L, At, Key> PaymentStack<P, L, At, Key> {
         self,
         store: St,
         secrets: Secrets,
-    ) -> Result<Next<P, IdempotencyLayer<St, P>, L, AfterIdempotency, KeyHeld>, StoreTooWeak>
+    ) -> Result<Guarded<P, St, L>, StoreTooWeak>
     where
         At: MayStillAdd<AfterIdempotency>,
     {
@@ -175,11 +178,7 @@ impl<P: Clone, L, At, Key> PaymentStack<P, L, At, Key> {
     }
 
     /// Adds idempotency over a store that may forget every key: for tests and demonstrations.
-    pub fn dangerous_idempotency<St: IdempotencyStore>(
-        self,
-        store: St,
-        secrets: Secrets,
-    ) -> Next<P, IdempotencyLayer<St, P>, L, AfterIdempotency, KeyHeld>
+    pub fn dangerous_idempotency<St: IdempotencyStore>(self, store: St, secrets: Secrets) -> Guarded<P, St, L>
     where
         At: MayStillAdd<AfterIdempotency>,
     {
@@ -187,10 +186,7 @@ impl<P: Clone, L, At, Key> PaymentStack<P, L, At, Key> {
     }
 
     /// Adds idempotency as it was configured: keep a clone of the layer to [drain](IdempotencyLayer::drain) it.
-    pub fn idempotency_layer<St: IdempotencyStore>(
-        self,
-        layer: IdempotencyLayer<St, P>,
-    ) -> Next<P, IdempotencyLayer<St, P>, L, AfterIdempotency, KeyHeld>
+    pub fn idempotency_layer<St: IdempotencyStore>(self, layer: IdempotencyLayer<St, P>) -> Guarded<P, St, L>
     where
         At: MayStillAdd<AfterIdempotency>,
     {

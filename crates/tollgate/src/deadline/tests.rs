@@ -33,7 +33,7 @@ async fn the_earlier_deadline_stands_and_travels_inside() {
         Ok::<_, PaymentError>(deadline.remaining(Instant::now().into_std()))
     });
     let stack = DeadlineLayer::gateway(TEN * 3).layer(DeadlineLayer::gateway(TEN).layer(service));
-    assert_eq!(stack.clone().oneshot(get()).await, Ok(TEN));
+    assert_eq!(stack.oneshot(get()).await, Ok(TEN));
     let mut call = get();
     call.context.deadline = Some(Deadline::at((Instant::now() + TEN / 2).into_std()));
     assert_eq!(stack.oneshot(call).await, Ok(TEN / 2));

@@ -23,8 +23,10 @@ impl<Req> KeyFrom<Req> for Unkeyed {
     }
 }
 
+type KeyFn<Req> = dyn Fn(&Req) -> Option<String> + Send + Sync;
+
 /// A key by a function.
-pub struct KeyedBy<Req>(Arc<dyn Fn(&Req) -> Option<String> + Send + Sync>);
+pub struct KeyedBy<Req>(Arc<KeyFn<Req>>);
 
 impl<Req> KeyFrom<Req> for KeyedBy<Req> {
     fn key_from(&self, req: &Req) -> Option<String> {

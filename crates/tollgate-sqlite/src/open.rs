@@ -2,7 +2,7 @@
 
 use crate::error::OpenError;
 use crate::writer::{Answer, Writer};
-use rusqlite::{Connection, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,6 +11,9 @@ use tollgate_core::{Clock, SystemClock, Timestamp};
 
 /// What each version adds; never changed once published.
 const MIGRATIONS: [&str; 1] = [include_str!("../migrations/0001_ports.sql")];
+
+/// More statements than all ports together have.
+const STATEMENTS: usize = 64;
 
 /// How long a step waits for another process's transaction.
 const BUSY: Duration = Duration::from_secs(10);
@@ -40,14 +43,7 @@ impl Sqlite {
         if path.as_os_str().is_empty() || path.as_os_str() == ":memory:" {
             return Err(OpenError::InMemory { path: path.into() });
         }
-        let unopenable = |source| OpenError::Unopenable {
-            path: path.into(),
-            source,
-        };
-        let mut connection = Connection::open(path).map_err(unopenable)?;
-        connection.busy_timeout(BUSY).map_err(unopenable)?;
-        make_safe(&connection, path)?;
-        migrate(&mut connection, path)?;
+        let connection = patiently(|| prepare(path))?;
         let writer = Writer::start(connection, Arc::new(clock)).map_err(OpenError::Thread)?;
         Ok(Self {
             writer: Arc::new(writer),
@@ -74,6 +70,53 @@ impl Sqlite {
     }
 }
 
+/// How long to wait before another try, where SQLite itself does not wait.
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// Tries again while another process is in the way. SQLite's own busy timeout does not reach everywhere: while one process
+/// switches a new file to WAL, or recovers it after a crash, others are turned away at once.
+#[expect(
+    clippy::disallowed_types,
+    clippy::disallowed_methods,
+    reason = "opening blocks its thread anyway, and there need not be a runtime yet"
+)]
+fn patiently(open: impl Fn() -> Result<Connection, OpenError>) -> Result<Connection, OpenError> {
+    let start = std::time::Instant::now();
+    loop {
+        match open() {
+            Err(OpenError::Unopenable { source, .. }) if is_busy(&source) && start.elapsed() < BUSY => {
+                std::thread::sleep(PAUSE);
+            }
+            done => return done,
+        }
+    }
+}
+
+fn is_busy(error: &rusqlite::Error) -> bool {
+    matches!(
+        error.sqlite_error_code(),
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked)
+    )
+}
+
+fn prepare(path: &Path) -> Result<Connection, OpenError> {
+    let unopenable = |source| OpenError::Unopenable {
+        path: path.into(),
+        source,
+    };
+    // without SQLITE_OPEN_URI: a path is a path, and cannot ask for memory, for no locks, or for another file system
+    let flags =
+        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut connection = Connection::open_with_flags(path, flags).map_err(unopenable)?;
+    connection.busy_timeout(BUSY).map_err(unopenable)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    // before anything is written to a file that is not ours to write
+    refuse_newer(&connection, path)?;
+    make_safe(&connection, path)?;
+    migrate(&mut connection, path)?;
+    Ok(connection)
+}
+
 /// Sets what keeps money safe, and reads it back: a file that does not take a setting says so only then.
 fn make_safe(connection: &Connection, path: &Path) -> Result<(), OpenError> {
     let unopenable = |source| OpenError::Unopenable {
@@ -93,6 +136,8 @@ fn make_safe(connection: &Connection, path: &Path) -> Result<(), OpenError> {
             "pragma synchronous",
             "2",
         ),
+        // on macOS a plain flush stops at the drive's own cache
+        ("fullfsync=ON", "pragma fullfsync = on", "pragma fullfsync", "1"),
         (
             "foreign_keys=ON",
             "pragma foreign_keys = on",
@@ -129,21 +174,11 @@ fn migrate(connection: &mut Connection, path: &Path) -> Result<(), OpenError> {
         path: path.into(),
         source,
     };
-    let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
     // immediate: the second of two processes waits here, and then finds nothing left to do
     let transaction = connection
         .transaction_with_behavior(TransactionBehavior::Immediate)
         .map_err(unopenable)?;
-    let found: i64 = transaction
-        .query_row("pragma user_version", [], |row| row.get(0))
-        .map_err(unopenable)?;
-    if found > known {
-        return Err(OpenError::Newer {
-            path: path.into(),
-            found,
-            known,
-        });
-    }
+    let (found, known) = refuse_newer(&transaction, path)?;
     for migration in MIGRATIONS.iter().skip(usize::try_from(found).unwrap_or(0)) {
         transaction.execute_batch(migration).map_err(unopenable)?;
     }
@@ -151,4 +186,61 @@ fn migrate(connection: &mut Connection, path: &Path) -> Result<(), OpenError> {
         .pragma_update(None, "user_version", known)
         .map_err(unopenable)?;
     transaction.commit().map_err(unopenable)
+}
+
+/// The file's schema and the newest one this build knows.
+fn refuse_newer(connection: &Connection, path: &Path) -> Result<(i64, i64), OpenError> {
+    let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
+    let found: i64 = connection
+        .query_row("pragma user_version", [], |row| row.get(0))
+        .map_err(|source| OpenError::Unopenable {
+            path: path.into(),
+            source,
+        })?;
+    if found > known {
+        return Err(OpenError::Newer {
+            path: path.into(),
+            found,
+            known,
+        });
+    }
+    Ok((found, known))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What cannot be WAL is refused, and the error says what the file answered.
+    #[test]
+    fn a_file_that_does_not_take_a_setting_is_refused() {
+        let memory = Connection::open_in_memory().unwrap();
+        match make_safe(&memory, Path::new("store")) {
+            Err(OpenError::Unsafe { setting, found, .. }) => {
+                assert_eq!((setting, found.as_str()), ("journal_mode=WAL", "memory"));
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// The writer's own connection, asked once it runs: SQLite's defaults would lose a commit at a power cut.
+    #[tokio::test]
+    async fn the_writer_flushes_every_commit() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Sqlite::open(folder.path().join("store.sqlite")).unwrap();
+        for (pragma, expected) in [("synchronous", 2), ("fullfsync", 1), ("foreign_keys", 1)] {
+            let found: i64 = store
+                .step(move |connection, _| {
+                    connection.query_row(&format!("pragma {pragma}"), [], |row| row.get(0))
+                })
+                .await
+                .unwrap();
+            assert_eq!(found, expected, "{pragma}");
+        }
+        let mode: String = store
+            .step(|connection, _| connection.query_row("pragma journal_mode", [], |row| row.get(0)))
+            .await
+            .unwrap();
+        assert_eq!(mode, "wal");
+    }
 }

@@ -14,10 +14,13 @@ impl VelocityStore for Sqlite {
             connection
                 .prepare_cached("delete from velocity where key = ?1 and at <= ?2")?
                 .execute(params![key, from])?;
-            let before: i64 = connection
-                .prepare_cached("select coalesce(sum(weight), 0) from velocity where key = ?1")?
-                .query_row([key], |row| row.get(0))?;
-            let before = u64::try_from(before).unwrap_or(0);
+            // added up here: SQLite's sum fails once it passes the end of its range
+            let before = connection
+                .prepare_cached("select weight from velocity where key = ?1")?
+                .query_map([key], |row| row.get::<_, i64>(0))?
+                .try_fold(0u64, |sum, weight| {
+                    Ok::<_, rusqlite::Error>(sum.saturating_add(weight?.cast_unsigned()))
+                })?;
             let total = before.saturating_add(admit.weight);
             if total > admit.limit {
                 return Ok(Admitted {
@@ -25,10 +28,9 @@ impl VelocityStore for Sqlite {
                     total: before,
                 });
             }
-            let weight = i64::try_from(admit.weight).unwrap_or(i64::MAX);
             connection
                 .prepare_cached("insert into velocity (key, at, weight) values (?1, ?2, ?3)")?
-                .execute(params![key, now.unix_micros(), weight])?;
+                .execute(params![key, now.unix_micros(), admit.weight.cast_signed()])?;
             Ok(Admitted { within: true, total })
         })
     }

@@ -114,16 +114,22 @@ fn write(connection: &Connection, clock: &dyn Clock, queue: &Receiver<Box<dyn Jo
     while let Ok(first) = queue.recv() {
         let mut batch = vec![first];
         batch.extend(queue.try_iter().take(MOST_PER_COMMIT - 1));
-        let committed = commit(connection, clock.now(), &mut batch);
+        let committed = commit(connection, clock, &mut batch);
         for job in batch {
             job.answer(committed.clone());
         }
     }
 }
 
-fn commit(connection: &Connection, now: Timestamp, batch: &mut [Box<dyn Job>]) -> Result<(), StoreError> {
+fn commit(connection: &Connection, clock: &dyn Clock, batch: &mut [Box<dyn Job>]) -> Result<(), StoreError> {
+    if !connection.is_autocommit() {
+        // an earlier rollback failed: without this one, no transaction would ever begin again
+        connection.execute_batch("rollback").map_err(step_failed)?;
+    }
     // immediate: a deferred transaction that turns into a writing one can fail as busy without waiting
     connection.execute_batch("begin immediate").map_err(step_failed)?;
+    // only now: another process may have held the lock for seconds, and leases count from the moment they are written
+    let now = clock.now();
     for job in batch {
         let ran = connection.execute_batch("savepoint step").is_ok() && job.run(connection, now);
         let end = if ran {

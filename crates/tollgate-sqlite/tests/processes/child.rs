@@ -1,0 +1,170 @@
+//! What the children do. They say one line for each thing that was acknowledged, after it was.
+
+use crate::parent::{FILE, NAME, ROLE, records};
+use std::io::Write;
+use tollgate_core::store::audit::AuditStore;
+use tollgate_core::store::idempotency::{
+    Begin, Begun, Completion, Envelope, Fingerprint, Held, IdempotencyStore, Owner, RecordKey, Settled,
+    Settlement,
+};
+use tollgate_core::store::saga::{Append, Created, Fenced, NewSaga, SagaJournal, SagaState};
+use tollgate_sqlite::Sqlite;
+
+/// One line, whole, at once.
+fn say(line: &str) {
+    let mut out = std::io::stdout().lock();
+    out.write_all(format!("@{line}\n").as_bytes()).unwrap();
+    out.flush().unwrap();
+}
+
+pub(crate) fn run() {
+    let role = std::env::var(ROLE).expect("started by a parent");
+    let file = std::env::var(FILE).unwrap();
+    let name = std::env::var(NAME).unwrap();
+    say("ready");
+    if role != "race" {
+        std::io::stdin().read_line(&mut String::new()).unwrap();
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap();
+    match role.as_str() {
+        "open" => match Sqlite::open(&file) {
+            Ok(_) => say("opened"),
+            Err(error) => say(&format!("{error}: {:?}", std::error::Error::source(&error))),
+        },
+        "race" => runtime.block_on(race(&Sqlite::open(&file).unwrap(), name.parse().unwrap())),
+        "write" => runtime.block_on(write(Sqlite::open(&file).unwrap(), &name)),
+        other => panic!("unknown role {other}"),
+    }
+}
+
+fn begin(key: RecordKey, owner: u128) -> Begin {
+    Begin {
+        key,
+        fingerprint: Fingerprint::new([1; 32]),
+        owner: Owner(owner),
+        lease: records::LEASE,
+        retention: records::RETENTION,
+        arm: false,
+    }
+}
+
+fn answer(body: &[u8]) -> Completion {
+    Completion {
+        executed: true,
+        envelope: Some(Envelope {
+            ok: true,
+            status: 201,
+            head: None,
+            body: body.into(),
+        }),
+    }
+}
+
+/// Wants every key that its parent names, at the parent's word; says whenever it carried out the effect of one, and whose answer it
+/// ended with.
+async fn race(store: &Sqlite, name: u8) {
+    for line in std::io::stdin().lines() {
+        let number: u8 = line.unwrap().parse().unwrap();
+        for turn in 0u128.. {
+            let owner = u128::from(name) << 64 | turn;
+            match store
+                .begin(begin(RecordKey::new([number; 32]), owner))
+                .await
+                .unwrap()
+            {
+                Begun::Acquired(token) => {
+                    assert_eq!(store.arm(token, records::LEASE).await.unwrap(), Held::Held);
+                    // the first attempt of every key is turned away at the door
+                    let settlement = if token.epoch == 1 {
+                        Settlement::Released
+                    } else {
+                        say(&format!("effect {number} {name}"));
+                        Settlement::Completed(answer(&[name]))
+                    };
+                    assert_eq!(store.settle(token, &settlement).await.unwrap(), Settled::Applied);
+                }
+                Begun::Replay(completion) => {
+                    let who = completion.envelope.unwrap().body[0];
+                    say(&format!("answer {number} {who}"));
+                    break;
+                }
+                Begun::InFlight { .. } => tokio::task::yield_now().await,
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+}
+
+/// Writes on every port from several tasks, so that commits carry more than one step, until it is killed.
+async fn write(store: Sqlite, round: &str) {
+    let tasks = [
+        tokio::spawn(write_audit(store.clone(), format!("r{round}a"))),
+        tokio::spawn(write_audit(store.clone(), format!("r{round}b"))),
+        tokio::spawn(write_records(store.clone(), format!("r{round}a"))),
+        tokio::spawn(write_records(store.clone(), format!("r{round}b"))),
+        tokio::spawn(write_saga(store, format!("r{round}"))),
+    ];
+    for task in tasks {
+        task.await.unwrap();
+    }
+}
+
+async fn write_audit(store: Sqlite, name: String) {
+    for turn in 0u64.. {
+        let body = format!("{name}-{turn}");
+        let receipt = AuditStore::append(&store, "payments", body.as_bytes().into())
+            .await
+            .unwrap();
+        say(&format!("audit {}/{body}", receipt.seq));
+    }
+}
+
+async fn write_records(store: Sqlite, name: String) {
+    for turn in 0u64.. {
+        let id = format!("{name}-{turn}");
+        let begun = store.begin(begin(records::key(&id), 7)).await.unwrap();
+        let Begun::Acquired(token) = begun else {
+            panic!("{begun:?}")
+        };
+        assert_eq!(store.arm(token, records::LEASE).await.unwrap(), Held::Held);
+        say(&format!("armed {id}"));
+        if turn % 3 > 0 {
+            let settlement = Settlement::Completed(answer(id.as_bytes()));
+            assert_eq!(store.settle(token, &settlement).await.unwrap(), Settled::Applied);
+            say(&format!("completed {id}"));
+        }
+    }
+}
+
+async fn write_saga(store: Sqlite, name: String) {
+    for turn in 0u64.. {
+        let saga = format!("{name}-{turn}");
+        let id = records::saga(&saga);
+        let new = NewSaga {
+            id,
+            name: "checkout".into(),
+            key: saga.as_str().into(),
+            records: vec![b"started"[..].into()],
+            lease: records::LEASE,
+        };
+        assert_eq!(store.create(new).await.unwrap(), Created::Created);
+        say(&format!("saga {saga}/started"));
+        for seen in 1..4u64 {
+            let record = format!("step{seen}");
+            let append = Append {
+                id,
+                epoch: 1,
+                seen,
+                records: vec![record.as_bytes().into()],
+                state: SagaState::Running,
+                lease: records::LEASE,
+            };
+            assert_eq!(SagaJournal::append(&store, append).await.unwrap(), Fenced::No);
+            say(&format!("saga {saga}/{record}"));
+        }
+    }
+}

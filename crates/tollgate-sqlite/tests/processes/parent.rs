@@ -1,0 +1,132 @@
+//! Starts children, listens to them, kills them.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{ChildStdout, Command, Stdio};
+
+/// What a child finds in its environment.
+pub(crate) const ROLE: &str = "TOLLGATE_CHILD_ROLE";
+pub(crate) const FILE: &str = "TOLLGATE_CHILD_FILE";
+pub(crate) const NAME: &str = "TOLLGATE_CHILD_NAME";
+
+pub(crate) fn fresh() -> (tempfile::TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.sqlite");
+    (folder, path)
+}
+
+pub(crate) mod records {
+    use std::time::Duration;
+    use tollgate_core::store::idempotency::RecordKey;
+    use tollgate_core::store::saga::SagaId;
+
+    pub(crate) const LEASE: Duration = Duration::from_secs(60);
+    pub(crate) const RETENTION: Duration = Duration::from_secs(3600);
+
+    /// The key of a record with this name.
+    pub(crate) fn key(name: &str) -> RecordKey {
+        let mut bytes = [0; 32];
+        bytes[..name.len()].copy_from_slice(name.as_bytes());
+        RecordKey::new(bytes)
+    }
+
+    /// The id of a saga with this name.
+    pub(crate) fn saga(name: &str) -> SagaId {
+        let mut bytes = [0; 16];
+        bytes[..name.len()].copy_from_slice(name.as_bytes());
+        SagaId(bytes)
+    }
+}
+
+pub(crate) struct Child {
+    process: std::process::Child,
+    lines: BufReader<ChildStdout>,
+}
+
+impl Child {
+    /// Starts a child and waits until it says that it is ready.
+    pub(crate) fn start(role: &str, file: &Path, name: &str) -> Self {
+        let mut process = Command::new(std::env::current_exe().unwrap())
+            .args([
+                "--exact",
+                "child_process",
+                "--ignored",
+                "--nocapture",
+                "--test-threads=1",
+            ])
+            .env(ROLE, role)
+            .env(FILE, file)
+            .env(NAME, name)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(process.stdout.take().unwrap());
+        let mut child = Self { process, lines };
+        assert_eq!(child.next_line().as_deref(), Some("ready"));
+        child
+    }
+
+    /// Lets it begin.
+    pub(crate) fn go(&mut self) {
+        self.tell("go");
+    }
+
+    /// Says one line to it.
+    pub(crate) fn tell(&mut self, line: &str) {
+        let ears = self.process.stdin.as_mut().unwrap();
+        ears.write_all(format!("{line}\n").as_bytes()).unwrap();
+    }
+
+    /// The next whole line that the child said. A line that a kill cut off does not count.
+    pub(crate) fn next_line(&mut self) -> Option<String> {
+        loop {
+            let mut line = String::new();
+            self.lines.read_line(&mut line).unwrap();
+            if !line.ends_with('\n') {
+                return None;
+            }
+            if let Some((_, said)) = line.trim_end().split_once('@') {
+                return Some(said.to_owned());
+            }
+        }
+    }
+
+    /// Everything it still says, once it has ended well.
+    pub(crate) fn finish(mut self) -> Vec<String> {
+        drop(self.process.stdin.take());
+        let mut said = Vec::new();
+        while let Some(line) = self.next_line() {
+            said.push(line);
+        }
+        let status = self.process.wait().unwrap();
+        assert!(status.success(), "the child failed ({status}); it said {said:?}");
+        said
+    }
+
+    /// Kills it once it has said this many lines; gives everything it said, also between the decision and the kill.
+    pub(crate) fn kill_after(mut self, lines: usize) -> Vec<String> {
+        let mut said = Vec::new();
+        while said.len() < lines {
+            said.push(self.next_line().expect("the child ended by itself"));
+        }
+        self.process.kill().unwrap(); // SIGKILL: no destructor runs
+        while let Some(line) = self.next_line() {
+            said.push(line);
+        }
+        let status = self.process.wait().unwrap();
+        assert!(!status.success(), "it was killed, not ended");
+        said
+    }
+
+    /// Kills it after a little work of our own, so that over many children the kill falls everywhere.
+    pub(crate) fn kill_after_spinning(mut self, turns: u32) {
+        for turn in 0..turns {
+            std::hint::black_box(turn);
+        }
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+        let mut rest = String::new();
+        let _ = self.lines.read_to_string(&mut rest);
+    }
+}

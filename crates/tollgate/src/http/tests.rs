@@ -5,7 +5,9 @@ use http::{Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use std::collections::BTreeMap;
 use std::convert::Infallible;
-use tollgate_core::{Answers, Effect, Rejection, RejectionKind};
+use tollgate_core::{
+    Answers, Effect, Fault, PaymentError, PaymentErrorKind, Rejection, RejectionKind, Verdict,
+};
 
 fn answer(rejection: Rejection) -> Result<Response<Full<Bytes>>, Infallible> {
     Http.refuse(rejection)
@@ -52,4 +54,27 @@ async fn a_body_is_read_up_to_the_limit() {
     assert_eq!(read("12345", 5).await, ReadOutcome::Whole(Bytes::from("12345")));
     assert_eq!(read("123456", 5).await, ReadOutcome::TooLarge);
     assert_eq!(read("", 0).await, ReadOutcome::Whole(Bytes::new()));
+}
+
+/// Every kind of failed call says in its status what became of the money, and never 2xx or 500.
+#[tokio::test]
+async fn failed_calls_have_a_status_that_tells_the_effect() {
+    for kind in PaymentErrorKind::ALL {
+        let error = PaymentError::new(*kind, "internal text");
+        let response: Response<Full<Bytes>> = problem::problem_of_error(&error);
+        let (status, effect) = (response.status().as_u16(), error.verdict().effect);
+        assert_eq!(response.extensions().get::<Verdict>(), Some(&error.verdict()));
+        match effect {
+            Effect::Unknown => assert!([504, 409].contains(&status), "{kind:?} {status}"),
+            Effect::NotSent | Effect::TurnedAway => assert_ne!(status, 504, "{kind:?}"),
+            Effect::Declined | Effect::Executed => {
+                assert!([402, 409, 502].contains(&status), "{kind:?} {status}")
+            }
+        }
+    }
+    let challenge = PaymentError::authentication_required("text", "https://bank.example/1");
+    let response: Response<Full<Bytes>> = problem::problem_of_error(&challenge);
+    let body = response.into_body().collect().await.unwrap().to_bytes();
+    let body = String::from_utf8(body.to_vec()).unwrap();
+    assert!(body.contains("https://bank.example/1") && !body.contains("internal text"));
 }

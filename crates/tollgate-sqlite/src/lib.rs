@@ -43,6 +43,8 @@ mod idempotency;
 mod open;
 mod quota;
 mod saga;
+#[cfg(test)]
+mod tests;
 mod velocity;
 mod writer;
 

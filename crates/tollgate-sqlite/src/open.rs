@@ -118,7 +118,7 @@ fn prepare(path: &Path) -> Result<Connection, OpenError> {
 }
 
 /// Sets what keeps money safe, and reads it back: a file that does not take a setting says so only then.
-fn make_safe(connection: &Connection, path: &Path) -> Result<(), OpenError> {
+pub(crate) fn make_safe(connection: &Connection, path: &Path) -> Result<(), OpenError> {
     let unopenable = |source| OpenError::Unopenable {
         path: path.into(),
         source,
@@ -205,42 +205,4 @@ fn refuse_newer(connection: &Connection, path: &Path) -> Result<(i64, i64), Open
         });
     }
     Ok((found, known))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// What cannot be WAL is refused, and the error says what the file answered.
-    #[test]
-    fn a_file_that_does_not_take_a_setting_is_refused() {
-        let memory = Connection::open_in_memory().unwrap();
-        match make_safe(&memory, Path::new("store")) {
-            Err(OpenError::Unsafe { setting, found, .. }) => {
-                assert_eq!((setting, found.as_str()), ("journal_mode=WAL", "memory"));
-            }
-            other => panic!("{other:?}"),
-        }
-    }
-
-    /// The writer's own connection, asked once it runs: SQLite's defaults would lose a commit at a power cut.
-    #[tokio::test]
-    async fn the_writer_flushes_every_commit() {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Sqlite::open(folder.path().join("store.sqlite")).unwrap();
-        for (pragma, expected) in [("synchronous", 2), ("fullfsync", 1), ("foreign_keys", 1)] {
-            let found: i64 = store
-                .step(move |connection, _| {
-                    connection.query_row(&format!("pragma {pragma}"), [], |row| row.get(0))
-                })
-                .await
-                .unwrap();
-            assert_eq!(found, expected, "{pragma}");
-        }
-        let mode: String = store
-            .step(|connection, _| connection.query_row("pragma journal_mode", [], |row| row.get(0)))
-            .await
-            .unwrap();
-        assert_eq!(mode, "wal");
-    }
 }

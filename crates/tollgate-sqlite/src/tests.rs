@@ -1,0 +1,186 @@
+//! What the writer does inside a transaction, and what the file was really set to.
+
+use crate::open::make_safe;
+use crate::{OpenError, Sqlite};
+use rusqlite::Connection;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicI64, Ordering};
+use tollgate_core::store::StoreErrorKind;
+use tollgate_core::{Clock, Timestamp};
+
+fn fresh() -> (tempfile::TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.sqlite");
+    (folder, path)
+}
+
+fn put(connection: &Connection, key: i64) -> rusqlite::Result<()> {
+    connection.execute(
+        "insert into velocity (key, at, weight) values (x'00', ?1, 1)",
+        [key],
+    )?;
+    Ok(())
+}
+
+async fn count(store: &Sqlite) -> i64 {
+    store
+        .step(|connection, _| connection.query_row("select count(*) from velocity", [], |row| row.get(0)))
+        .await
+        .unwrap()
+}
+
+/// Shows another time whenever it is asked, so that equal times mean one commit.
+#[derive(Debug, Default)]
+struct Ticking(AtomicI64);
+
+impl Clock for Ticking {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_unix_micros(self.0.fetch_add(1, Ordering::SeqCst))
+    }
+}
+
+/// Another process that is in the midst of a transaction.
+fn hold_the_lock(path: &Path) -> Connection {
+    let other = Connection::open(path).unwrap();
+    other.execute_batch("begin immediate").unwrap();
+    other
+}
+
+/// What cannot be WAL is refused, and the error says what the file answered.
+#[test]
+fn a_file_that_does_not_take_a_setting_is_refused() {
+    let memory = Connection::open_in_memory().unwrap();
+    match make_safe(&memory, Path::new("store")) {
+        Err(OpenError::Unsafe { setting, found, .. }) => {
+            assert_eq!((setting, found.as_str()), ("journal_mode=WAL", "memory"));
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+/// The writer's own connection, asked while it runs: with less, a commit is lost at a power cut.
+#[tokio::test]
+async fn the_writer_flushes_every_commit() {
+    let (_folder, path) = fresh();
+    let store = Sqlite::open(path).unwrap();
+    for (pragma, expected) in [
+        ("synchronous", "2"),
+        ("fullfsync", "1"),
+        ("foreign_keys", "1"),
+        ("journal_mode", "wal"),
+    ] {
+        let sql = format!("select cast({pragma} as text) from pragma_{pragma}");
+        let found: String = store
+            .step(move |connection, _| connection.query_row(&sql, [], |row| row.get(0)))
+            .await
+            .unwrap();
+        assert_eq!(found, expected, "{pragma}");
+    }
+}
+
+/// What waits together shares one commit; a step in its midst that fails is undone alone, with everything it wrote.
+#[tokio::test]
+async fn a_failing_step_is_rolled_back_alone() {
+    let (_folder, path) = fresh();
+    let store = Sqlite::open_with(&path, Ticking::default()).unwrap();
+    let lock = hold_the_lock(&path);
+    let first = store.step(|connection, now| put(connection, 1).map(|()| now));
+    let before = store.step(|connection, now| put(connection, 2).map(|()| now));
+    let fails = store.step(|connection, _| {
+        put(connection, 3)?;
+        connection.execute("insert into no_such_table values (1)", [])
+    });
+    let after = store.step(|connection, now| put(connection, 4).map(|()| now));
+    lock.execute_batch("rollback").unwrap();
+
+    let error = fails.await.unwrap_err();
+    assert_eq!(error.kind(), StoreErrorKind::Unavailable);
+    assert!(!error.may_have_happened(), "{error}");
+    let (first, before, after) = (first.await.unwrap(), before.await.unwrap(), after.await.unwrap());
+    assert!(first < before || first == after);
+    assert_eq!(before, after, "what waited together has one commit");
+    assert_eq!(count(&store).await, 3, "1, 2 and 4, but not 3");
+}
+
+/// When the commit itself fails, nobody is told "done", and everybody is told that it may have happened. The next step works.
+#[tokio::test]
+async fn a_failing_commit_fails_every_step_of_it() {
+    let (_folder, path) = fresh();
+    let store = Sqlite::open(&path).unwrap();
+    let lock = hold_the_lock(&path);
+    let alone = store.step(|connection, _| put(connection, 1));
+    let innocent = store.step(|connection, _| put(connection, 2));
+    // a deferred constraint is checked by the commit
+    let guilty = store.step(|connection, _| {
+        connection.execute_batch("pragma defer_foreign_keys = on")?;
+        connection.execute(
+            "insert into saga_record (saga, seq, body) values (x'00', 0, x'00')",
+            [],
+        )
+    });
+    lock.execute_batch("rollback").unwrap();
+    let (alone, innocent, guilty) = (alone.await, innocent.await, guilty.await);
+    assert!(guilty.unwrap_err().may_have_happened());
+    assert!(innocent.unwrap_err().may_have_happened());
+    let expected = i64::from(alone.is_ok());
+    assert_eq!(
+        count(&store).await,
+        expected,
+        "nothing of the failed commit is there"
+    );
+    store.step(|connection, _| put(connection, 3)).await.unwrap();
+    assert_eq!(count(&store).await, expected + 1);
+}
+
+/// A lease counts from the moment it is written, not from before the wait for another process.
+#[tokio::test]
+async fn the_time_is_taken_under_the_lock() {
+    let (_folder, path) = fresh();
+    let clock = tollgate_core::ManualClock::at(Timestamp::from_unix_seconds(100));
+    let store = Sqlite::open_with(&path, clock.clone()).unwrap();
+    let lock = hold_the_lock(&path);
+    let step = store.step(|_, now| Ok(now));
+    clock.set(Timestamp::from_unix_seconds(200));
+    lock.execute_batch("rollback").unwrap();
+    assert_eq!(step.await.unwrap(), Timestamp::from_unix_seconds(200));
+}
+
+/// Nobody has to wait for a step, and the last handle waits for all of them: a process that ends right after loses nothing.
+#[test]
+fn the_last_handle_waits_for_what_was_asked() {
+    let (_folder, path) = fresh();
+    let store = Sqlite::open(&path).unwrap();
+    for key in 0..1000 {
+        drop(store.step(move |connection, _| put(connection, key)));
+    }
+    drop(store);
+    let found: i64 = Connection::open(&path)
+        .unwrap()
+        .query_row("select count(*) from velocity", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(found, 1000);
+}
+
+/// A defect in a step ends the writer. Whoever waits is told, then and later; nobody hangs, and nothing half done is committed.
+#[tokio::test]
+async fn a_dead_writer_answers_with_an_error() {
+    let (_folder, path) = fresh();
+    let store = Sqlite::open(&path).unwrap();
+    store.step(|connection, _| put(connection, 1)).await.unwrap();
+    let dead = store
+        .step(|connection, _| {
+            put(connection, 2)?;
+            if connection.is_autocommit() {
+                Ok(())
+            } else {
+                panic!("a defect")
+            }
+        })
+        .await
+        .unwrap_err();
+    assert!(dead.may_have_happened());
+    let later = store.step(|connection, _| put(connection, 3)).await.unwrap_err();
+    assert_eq!(later.kind(), StoreErrorKind::Unavailable);
+    drop(store);
+    assert_eq!(count(&Sqlite::open(&path).unwrap()).await, 1);
+}

@@ -14,6 +14,7 @@ impl fmt::Display for Report {
         let verdict = match (self.discrepancies.len(), self.unreadable.len()) {
             (0, 0) => "everything due agrees".into(),
             (found, 0) => format!("{found} to look into"),
+            (found, 1) => format!("{found} to look into, 1 row could not be read"),
             (found, bad) => format!("{found} to look into, {bad} rows could not be read"),
         };
         writeln!(f, "Reconciliation as of {}: {verdict}", self.as_of)?;

@@ -1,4 +1,5 @@
 //! The SQLite store keeps every property of every port.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use tollgate_sqlite::Sqlite;
 use tollgate_testkit::conformance::Subject;

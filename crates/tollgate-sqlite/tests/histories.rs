@@ -1,5 +1,6 @@
 //! Random histories: whatever is asked of it, in whatever order, at whatever times, and across reopening, the file answers as the
 //! in-memory store does, and holds the same records.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use proptest::prelude::*;
 use std::path::PathBuf;

@@ -1,4 +1,5 @@
 //! What a file is opened with, what is refused, and what it still holds when it is opened again.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use rusqlite::Connection;
 use std::error::Error;

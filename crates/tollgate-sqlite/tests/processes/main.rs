@@ -1,5 +1,6 @@
 //! What holds between processes, and what a killed process leaves behind. Real processes, real kills: the test binary starts itself
 //! once more as a child ([`child`]), which talks over its pipes in lines that carry an `@`.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod child;
 mod parent;

@@ -45,9 +45,10 @@ pub fn begin(record: Option<&Record>, begin: &Begin, now: Timestamp) -> (Change,
         Phase::Expired => (Change::Keep, Begun::Expired),
         Phase::Released => acquire(record.epoch.saturating_add(1), begin, now),
         // our own begin whose answer was lost
-        Phase::Prepared | Phase::Armed if record.owner == begin.owner && !lapsed => {
-            (again(record, begin, now), Begun::Acquired(token_of(record, begin)))
-        }
+        Phase::Prepared | Phase::Armed if record.owner == begin.owner && !lapsed => (
+            again(record, begin, now),
+            Begun::Acquired(token_of(record, begin)),
+        ),
         Phase::Prepared if lapsed => acquire(record.epoch.saturating_add(1), begin, now),
         Phase::Prepared => (
             Change::Keep,

@@ -6,6 +6,8 @@ mod dedup;
 mod idempotency;
 mod quota;
 mod saga;
+#[cfg(test)]
+mod tests;
 mod velocity;
 
 pub use audit::MemoryAudit;

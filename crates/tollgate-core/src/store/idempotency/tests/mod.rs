@@ -1,0 +1,208 @@
+//! The rule under random histories: [`history`] says what must hold, whatever happens; [`mutants`] are rules that are broken on
+//! purpose, each of which must be caught.
+
+mod history;
+mod mutants;
+
+use super::*;
+use crate::store::memory::MemoryIdempotency;
+use crate::store::{StoreErrorKind, idempotency::rule::Change};
+use crate::{ManualClock, Timestamp};
+use history::{Rules, check, steps};
+use mutants::MUTANTS;
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestError, TestRunner};
+
+/// The rule as it is.
+#[derive(Debug)]
+struct AsItIs;
+
+impl Rules for AsItIs {}
+
+proptest! {
+    #![proptest_config(Config { cases: 2_000, ..Config::default() })]
+
+    #[test]
+    fn the_rule_keeps_every_invariant(steps in steps()) {
+        check(&AsItIs, &steps)?;
+    }
+}
+
+/// A check that cannot fail proves nothing: every mutant breaks the invariant that stands beside it.
+#[test]
+fn every_broken_rule_is_caught() {
+    for (mutant, invariant) in MUTANTS {
+        let config = Config {
+            cases: 20_000,
+            failure_persistence: None,
+            max_shrink_iters: 0,
+            ..Config::default()
+        };
+        let mut runner = TestRunner::new_with_rng(config, TestRunner::deterministic().new_rng());
+        let mut broken = std::collections::BTreeSet::new();
+        // a mutant may break several invariants; which of them a history meets first is chance
+        for _ in 0..50 {
+            match runner.run(&steps(), |steps| check(*mutant, &steps)) {
+                Err(TestError::Fail(reason, _)) => broken.insert(reason.message().to_owned()),
+                other => panic!("{mutant:?} goes unnoticed: {other:?}"),
+            };
+            if broken.iter().any(|found| found.contains(invariant)) {
+                break;
+            }
+        }
+        assert!(
+            broken.iter().any(|found| found.contains(invariant)),
+            "{mutant:?} should break {invariant:?}, not only {broken:?}"
+        );
+    }
+}
+
+fn begin(number: u8, owner: u128) -> Begin {
+    Begin {
+        key: RecordKey::new([number; 32]),
+        fingerprint: Fingerprint::new([1; 32]),
+        owner: Owner(owner),
+        lease: Duration::from_secs(10),
+        retention: Duration::from_secs(60),
+        arm: true,
+    }
+}
+
+/// The edges of the lease, exactly: its last microsecond belongs to the owner, and nobody can hold a key at the same time.
+#[test]
+fn a_lease_ends_for_its_owner_before_it_begins_for_another() {
+    let start = Timestamp::from_unix_seconds(100);
+    let asked = Begin {
+        arm: false,
+        ..begin(1, 7)
+    };
+    let (Change::Put(record), Begun::Acquired(token)) = rule::begin(None, &asked, start) else {
+        panic!()
+    };
+    let last = start.saturating_add(asked.lease);
+    let after = last.saturating_add(Duration::from_micros(1));
+    let other = Begin {
+        owner: Owner(8),
+        ..asked
+    };
+    for (now, arms, takes_over) in [(last, Held::Held, false), (after, Held::Fenced, true)] {
+        assert_eq!(rule::arm(Some(&record), &token, asked.lease, now).1, arms);
+        let begun = rule::begin(Some(&record), &other, now).1;
+        assert_eq!(matches!(begun, Begun::Acquired(_)), takes_over, "{begun:?}");
+        if let Begun::InFlight { retry_after } = begun {
+            let again = rule::begin(Some(&record), &other, now.saturating_add(retry_after)).1;
+            assert!(
+                matches!(again, Begun::Acquired(_)),
+                "the wait that was named is long enough: {again:?}"
+            );
+        }
+    }
+}
+
+/// Durations and times at the ends of their range saturate: no lease wraps into the past.
+#[test]
+fn the_ends_of_the_range_saturate() {
+    let forever = Begin {
+        lease: Duration::MAX,
+        retention: Duration::MAX,
+        arm: false,
+        ..begin(1, 7)
+    };
+    let (Change::Put(record), Begun::Acquired(token)) = rule::begin(None, &forever, Timestamp::MAX) else {
+        panic!()
+    };
+    assert_eq!(record.lease_until, Timestamp::MAX);
+    assert_eq!(
+        rule::arm(Some(&record), &token, Duration::MAX, Timestamp::MAX).1,
+        Held::Held
+    );
+    assert_eq!(
+        rule::collect(&record, Duration::MAX, Timestamp::MAX),
+        Change::Keep
+    );
+    let last = Record {
+        phase: Phase::Released,
+        epoch: u64::MAX,
+        ..record
+    };
+    let Begun::Acquired(token) = rule::begin(Some(&last), &forever, Timestamp::EPOCH).1 else {
+        panic!()
+    };
+    assert_eq!(token.epoch, u64::MAX);
+}
+
+#[test]
+fn stored_names_are_read_back() {
+    for phase in Phase::ALL {
+        assert_eq!(Phase::from_name(phase.as_str()), Some(phase));
+    }
+    for doubt in Doubt::ALL {
+        assert_eq!(Doubt::from_name(doubt.as_str()), Some(doubt));
+    }
+    assert_eq!((Phase::from_name("Armed"), Doubt::from_name("")), (None, None));
+}
+
+/// Answers are personal data, and a key opens them: what is printed of a record is sizes and four bytes.
+#[test]
+fn nothing_of_an_answer_is_printed() {
+    let envelope = Envelope {
+        ok: true,
+        status: 200,
+        head: Some(b"set-cookie: secret"[..].into()),
+        body: b"Jane Doe"[..].into(),
+    };
+    let printed = format!(
+        "{envelope:?} {:?} {:?}",
+        RecordKey::new([0xab; 32]),
+        Owner(u128::MAX)
+    );
+    assert!(
+        !printed.contains("Jane") && !printed.contains("secret") && !printed.contains(&"ab".repeat(5)),
+        "{printed}"
+    );
+    assert!(printed.contains("body_bytes: 8"), "{printed}");
+}
+
+/// When the store is full it makes room by forgetting what may be forgotten, and then refuses: an open outcome is never evicted.
+#[tokio::test]
+async fn a_full_store_refuses_rather_than_forgets_what_is_open() {
+    let clock = ManualClock::at(Timestamp::from_unix_seconds(100));
+    // one record for each of the 64 shards; these keys all fall into one
+    let store = MemoryIdempotency::with(64, clock.clone());
+    let Begun::Acquired(token) = store.begin(begin(1, 7)).await.unwrap() else {
+        panic!()
+    };
+    clock.advance(Duration::from_secs(10_000));
+    assert_eq!(store.sweep(10).await.unwrap(), 1);
+    let second = Begin {
+        key: sibling(1),
+        ..begin(2, 7)
+    };
+    let full = store.begin(second).await.unwrap_err();
+    assert_eq!(
+        (full.kind(), full.may_have_happened()),
+        (StoreErrorKind::Full, false)
+    );
+    assert_eq!(store.get(token.key).await.unwrap().unwrap().phase, Phase::Unknown);
+
+    let done = Completion {
+        executed: true,
+        envelope: None,
+    };
+    assert_eq!(
+        store.settle(token, &Settlement::Completed(done)).await.unwrap(),
+        Settled::Applied
+    );
+    assert_eq!(
+        store.begin(second).await.unwrap_err().kind(),
+        StoreErrorKind::Full,
+        "still within its retention"
+    );
+}
+
+/// Another key of the same shard.
+fn sibling(number: u8) -> RecordKey {
+    let mut key = [number; 32];
+    key[0] ^= 0xff;
+    RecordKey::new(key)
+}

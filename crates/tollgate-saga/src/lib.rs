@@ -16,3 +16,6 @@ pub use machine::{Direction, Kind, Misplaced, Stage, Unreadable, Verb};
 pub use outcome::{Doubt, Effected, IntoOutcome, Outcome, Probed, Refusal, Undone};
 pub use policy::{Policy, Repeat};
 pub use step::{Irreversible, Reversible, Step, StepContext, step, via};
+
+#[cfg(test)]
+mod tests;

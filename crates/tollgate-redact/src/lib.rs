@@ -4,8 +4,12 @@ mod meter;
 mod redactor;
 mod rules;
 mod scan;
+pub mod writer;
 
 pub use redactor::{Finding, Kind, Redactor, Shown};
+#[cfg(feature = "tracing")]
+pub use writer::RedactingMakeWriter;
+pub use writer::{RedactingWriter, Tally};
 
 use std::borrow::Cow;
 

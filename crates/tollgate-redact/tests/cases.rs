@@ -12,12 +12,12 @@ struct Case {
 }
 
 fn cases() -> Vec<Case> {
-    let text = |value: &Value, name: &str| value[name].as_str().unwrap().to_owned();
+    let text = |value: &Value, name: &str| value[name].as_str().expect("a text").to_owned();
     CASES
         .lines()
-        .map(|line| serde_json::from_str::<Value>(line).unwrap())
+        .map(|line| serde_json::from_str::<Value>(line).expect("a line of JSON"))
         .map(|case| Case {
-            number: case["n"].as_u64().unwrap(),
+            number: case["n"].as_u64().expect("a number"),
             input: text(&case, "input"),
             expected: text(&case, "expected"),
         })

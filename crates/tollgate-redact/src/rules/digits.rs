@@ -124,6 +124,17 @@ pub(crate) fn next_digit(text: &[u8], at: usize) -> usize {
     text.len()
 }
 
+/// Where the last few bytes begin that what follows may turn into a digit, an escape or a track's start sentinel; the
+/// length of the text if it ends cleanly.
+pub(crate) fn unfinished_tail(text: &[u8]) -> usize {
+    let from = text.len().saturating_sub(ESCAPE_AT_MOST + 1);
+    let unfinished = |byte: &u8| matches!(byte, b'%' | b'\\' | b';' | b'B' | b'b' | 0x80..);
+    text[from..]
+        .iter()
+        .position(unfinished)
+        .map_or(text.len(), |offset| from + offset)
+}
+
 /// An ASCII digit (any escape of a digit has one), or the first byte of a UTF-8 sequence that may be a digit.
 pub(crate) fn may_start_digit(byte: u8) -> bool {
     byte.wrapping_sub(b'0') < 10

@@ -59,6 +59,22 @@ impl Gap {
     }
 }
 
+/// Whether the number that ends at `at` cannot go on, nor what follows change what it is, whatever may be added to the text.
+pub(crate) fn is_closed(text: &[u8], at: usize, wraps: bool) -> bool {
+    /// Enough for the longest escape, and for what may follow a security code.
+    const CLEAR: usize = 8;
+    let mut at = at;
+    while text.len() >= at + CLEAR {
+        let (piece, length) = piece_at(text, at);
+        match piece {
+            Piece::Other => return true,
+            Piece::Break if !wraps => return true,
+            _ => at += length,
+        }
+    }
+    false
+}
+
 /// Consecutive digits.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Group {

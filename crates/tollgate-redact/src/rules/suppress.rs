@@ -14,39 +14,33 @@ pub(crate) fn is_something_else(text: &[u8], digits: &Range<usize>) -> bool {
 
 /// Within a long hexadecimal token, or after `0x`.
 ///
-/// A group of digits has no digit next to it, so a token around it has a letter exactly if one stands next to it.
+/// A group of digits has no digit next to it, so a token that reaches further than the group has a letter in it.
 fn in_hexadecimal(text: &[u8], digits: &Range<usize>) -> bool {
-    let run = |bytes: &mut dyn Iterator<Item = &u8>| {
-        bytes
-            .take(HASH_LENGTH)
-            .take_while(|byte| byte.is_ascii_hexdigit())
-            .count()
-    };
-    tick(2 * HASH_LENGTH);
-    let before = run(&mut text[..digits.start].iter().rev());
-    let after = run(&mut text[digits.end..].iter());
-    let addressed = matches!(text[..digits.start - before], [.., b'0', b'x' | b'X']);
-    let token =
-        leading_run(&text[digits.clone()]).max(trailing_run(&text[digits.clone()])) + before.max(after);
-    let solid = text[digits.clone()].iter().all(u8::is_ascii_digit);
-    let whole = if solid {
-        before + digits.len() + after
-    } else {
-        token
-    };
-    addressed || (before + after > 0 && whole >= HASH_LENGTH)
+    let (left, inside, right) = (&text[..digits.start], &text[digits.clone()], &text[digits.end..]);
+    let before = run(left.iter().rev(), u8::is_ascii_hexdigit);
+    let after = run(right.iter(), u8::is_ascii_hexdigit);
+    tick(before + after);
+    if is_address(&left[..left.len() - before]) {
+        return true;
+    }
+    let solid = inside.iter().all(u8::is_ascii_digit);
+    // Of several groups, the first and the last may each belong to a token.
+    let first = before + run(inside.iter(), u8::is_ascii_digit) + if solid { after } else { 0 };
+    let last = after + run(inside.iter().rev(), u8::is_ascii_digit) + if solid { before } else { 0 };
+    (before > 0 && first >= HASH_LENGTH) || (after > 0 && last >= HASH_LENGTH)
 }
 
-fn leading_run(bytes: &[u8]) -> usize {
-    bytes.iter().take_while(|byte| byte.is_ascii_digit()).count()
+/// Whether the text ends with `0x`, and not with a number and an x as in `920x`.
+fn is_address(left: &[u8]) -> bool {
+    match left {
+        [rest @ .., b'0', b'x' | b'X'] => !rest.last().is_some_and(u8::is_ascii_alphanumeric),
+        _ => false,
+    }
 }
 
-fn trailing_run(bytes: &[u8]) -> usize {
-    bytes
-        .iter()
-        .rev()
-        .take_while(|byte| byte.is_ascii_digit())
-        .count()
+/// How many bytes in a row are of a kind, counted as far as it matters.
+fn run<'a>(bytes: impl Iterator<Item = &'a u8>, kind: fn(&u8) -> bool) -> usize {
+    bytes.take(HASH_LENGTH).take_while(|byte| kind(byte)).count()
 }
 
 /// `8-4-4-4-12` hexadecimal digits.
@@ -79,6 +73,7 @@ mod tests {
         let pan = "4111111111111111";
         assert!(suppressed("deadbeef4111111111111111deadbeef", pan));
         assert!(suppressed("0x4111111111111111", pan));
+        assert!(!suppressed("920x4111111111111111", pan));
         assert!(!suppressed("card_4111111111111111", pan));
         assert!(!suppressed("ab4111111111111111cd", pan));
         assert!(suppressed(
@@ -95,5 +90,9 @@ mod tests {
             "4111 1111 1111 1111"
         ));
         assert!(!suppressed("abc4111 1111 1111 1111", "4111 1111 1111 1111"));
+        assert!(!suppressed(
+            "4000000000000002a620000 0000000000000",
+            "620000 0000000000000"
+        ));
     }
 }

@@ -13,12 +13,11 @@ const TAIL_AT_MOST: usize = 240;
 /// The extent of track 1 around the number: `%B4111111111111111^DOE/JOHN^2512101...?`, sentinels optional.
 pub(crate) fn first(text: &[u8], number: &Group) -> Option<Range<usize>> {
     let digits = number.digits().filter(|digits| digits.len() >= pan::SHORTEST)?;
-    let start = match text[..number.start] {
-        [.., b'%', b'2', b'5', b'B' | b'b'] => number.start - 4,
-        [.., b'%', b'B' | b'b'] => number.start - 2,
-        [.., b'B' | b'b'] => number.start - 1,
-        _ => return None,
-    };
+    let before = &text[..number.start];
+    if !before.ends_with(b"B") && !before.ends_with(b"b") {
+        return None;
+    }
+    let start = number.start - sentinel_before(before);
     let name = number.end + separator(&text[number.end..], b'^')?;
     let name_length = name_length(&text[name..])?;
     tick(name_length);
@@ -68,14 +67,24 @@ pub(crate) fn second(text: &[u8], number: &Group) -> Option<Range<usize>> {
     if length < 7 || !possible || !luhn::passes(digits) || pan::evidence_needed(digits).is_none() {
         return None;
     }
-    let start = match text[..number.start] {
-        [.., b';'] => number.start - 1,
-        [.., b'%', b'3', b'B' | b'b'] => number.start - 3,
-        _ => number.start,
-    };
+    let before = &text[..number.start];
+    let own = matches!(before, [.., b';'] | [.., b'%', b'3', b'B' | b'b']);
+    let start = number.start - if own { sentinel_before(before) } else { 0 };
     let padded = number.end + expiry + length;
     let end = padded + usize::from(matches!(text.get(padded), Some(b'F' | b'f')));
     Some(start..end + sentinel(text, end))
+}
+
+/// The length of a start sentinel at the end of the text: `%B` of track 1 and `;` of track 2, plain or as percent escapes,
+/// or the mere `B`. Nothing if there is none.
+pub(crate) fn sentinel_before(text: &[u8]) -> usize {
+    match text {
+        [.., b'%', b'2', b'5', b'B' | b'b'] => 4,
+        [.., b'%', b'3', b'B' | b'b'] => 3,
+        [.., b'%', b'B' | b'b'] => 2,
+        [.., b'B' | b'b' | b';'] => 1,
+        _ => 0,
+    }
 }
 
 /// The length of a separator at the start of the text, plain or as a percent escape.

@@ -5,11 +5,13 @@
 //! out* (see [`Output`]), so time is linear in the text and a text can be scanned in pieces.
 
 mod output;
+#[cfg(test)]
+mod tests;
 mod window;
 
 use crate::redactor::{Finding, Kind, Shown};
-use crate::rules::groups::{Chain, Group, Groups};
-use crate::rules::{expiry, json, label, pan, track};
+use crate::rules::groups::{self, Chain, Group, Groups};
+use crate::rules::{digits, expiry, json, label, pan, track};
 use output::Output;
 use std::ops::Range;
 use window::{Number, Strength};
@@ -37,6 +39,15 @@ pub(crate) enum Field {
     MentionsCard,
     /// Its name says that it is a card number.
     NamesCardNumber,
+}
+
+/// How far to scan a text that may go on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Until {
+    /// To this place, which must be [`LOOKAHEAD`] or more from the end.
+    Horizon(usize),
+    /// As far as no continuation could change anything.
+    Open,
 }
 
 /// Where in a longer text a scan stands.
@@ -97,33 +108,50 @@ impl<'a> Scanner<'a> {
         self.output.finish(self.text.len())
     }
 
-    /// As [`run`](Self::run), but leaves alone what begins at `horizon` or later, as its end may not be known yet.
-    /// Gives what was found, the text put out for `from..position.from`, and where to go on.
-    pub(crate) fn run_to(mut self, horizon: usize) -> (Vec<Finding>, Option<Vec<u8>>, Position) {
-        let mut stop = horizon;
+    /// As [`run`](Self::run), of a text that may go on: stops at the first number about which what follows could still
+    /// matter. Gives what was found, the text put out between `from` and the new position if that differs from the raw
+    /// one, and the new position.
+    pub(crate) fn run_unfinished(mut self, until: Until) -> (Vec<Finding>, Option<Vec<u8>>, Position) {
+        let mut decided = self.output.masked_to();
+        let mut undecided = None;
         while self.fill() {
             let Some(first) = self.chain.as_slice().first() else {
                 break;
             };
-            if first.start >= horizon {
+            if self.is_open(first, until) {
+                undecided = Some(first.start - track::sentinel_before(&self.text[..first.start]));
                 break;
             }
-            self.advance();
-            stop = stop.max(self.output.masked_to());
+            decided = decided.max(self.advance());
         }
-        let in_run = self.in_run && self.chain.as_slice().is_empty();
-        let from = if in_run { self.text.len() } else { stop };
-        self.strings.read_to(self.text, from);
-        let (found, out) = self.output.finish(from);
+        let in_run = self.in_run && decided == self.text.len();
+        let tail = digits::unfinished_tail(self.text);
+        let end = undecided
+            .map_or(tail, |undecided: usize| undecided.min(tail))
+            .max(decided);
+        self.strings.read_to(self.text, end);
+        let (found, out) = self.output.finish(end);
         (
             found,
             out,
             Position {
-                from,
+                from: end,
                 in_run,
                 strings: self.strings,
             },
         )
+    }
+
+    /// Whether what follows the text could change the decision about its first undecided group.
+    fn is_open(&self, first: &Group, until: Until) -> bool {
+        match until {
+            Until::Horizon(horizon) => first.start >= horizon,
+            Until::Open => {
+                let last = self.chain.as_slice().last().map_or(first.end, |last| last.end);
+                let closed = groups::is_closed(self.text, last, self.rules.strict);
+                !closed || self.chain.digits() >= pan::SHORTEST
+            }
+        }
     }
 
     /// Whether the text holds what a payments API must refuse: a valid number of a known issuer, or a track.
@@ -149,7 +177,7 @@ impl<'a> Scanner<'a> {
                 break;
             };
             if group.start < self.output.masked_to() {
-                continue; // within a track
+                continue; // a security code that was masked with its number
             }
             if self.chain.as_slice().is_empty() || group.gap.is_some() {
                 self.chain.push(group);
@@ -161,8 +189,8 @@ impl<'a> Scanner<'a> {
         !self.chain.as_slice().is_empty()
     }
 
-    /// Decides about the first group, and forgets it and all others that are masked now.
-    fn advance(&mut self) {
+    /// Decides about the first group, and forgets it and all others that are masked now. Gives the end of what is decided.
+    fn advance(&mut self) -> usize {
         self.decide();
         let masked_to = self.output.masked_to();
         let groups = self.chain.as_slice();
@@ -170,15 +198,21 @@ impl<'a> Scanner<'a> {
             .iter()
             .take_while(|group| group.start < masked_to)
             .count()
-            .max(1);
-        self.in_run = groups[..over]
-            .last()
-            .is_some_and(|last| last.digits().is_none() && last.end == self.text.len());
+            .max(1)
+            .min(groups.len());
+        let last = groups[..over].last();
+        self.in_run = last.is_some_and(|last| last.digits().is_none() && last.end == self.text.len());
+        let decided = last.map_or(masked_to, |last| last.end).max(masked_to);
         self.chain.drop_first(over);
+        decided
     }
 
     fn decide(&mut self) {
         if let Some((kind, range)) = self.track() {
+            // A track ends where it ends, be it within a group, so what follows is read anew.
+            self.groups = Groups::new(self.text, range.end, self.rules.strict, false);
+            self.waiting = None;
+            self.chain = Chain::new();
             self.output.mask(range, kind, kind.mark().as_bytes());
             return;
         }

@@ -4,6 +4,9 @@
 //! panics stops neither the other handlers nor the next discrepancy; [`Dispatch`] says which one failed on what, and
 //! which discrepancies nobody was there to hear. Handlers run in the caller's thread, one after the other, in the
 //! order of the report; what is slow or needs a runtime should put the finding into a queue.
+//!
+//! A panic is caught where panics unwind, the default; a program built with `panic = "abort"` ends. The process's panic
+//! hook runs either way and prints what the handler panicked with, so keep card data out of panics.
 
 use crate::discrepancy::{Class, Discrepancy};
 use crate::report::Report;

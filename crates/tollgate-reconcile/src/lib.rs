@@ -59,6 +59,9 @@
 //! A run is one call of a function; there is nothing to drop half way. What must outlast it is the caller's to keep:
 //! [`Report::carry_over`] for the next run, [`Discrepancy::key`] so that a finding is told once.
 //!
+//! A run leaves one `tracing` event at level info with the four counts, a handler that fails one at level warn with its
+//! name and the class; neither holds anything of a row.
+//!
 //! [`PaymentStatus::Unknown`]: tollgate_core::gateway::PaymentStatus::Unknown
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

@@ -122,3 +122,15 @@ fn a_report_that_does_not_balance_is_refused() {
     };
     assert_eq!(control.check(&[line(1, i128::MAX), line(1, 1)]), Err(overflow));
 }
+
+/// What the README says the example prints is what it prints.
+#[test]
+fn the_readme_tells_the_truth() {
+    let twice = |second| at(second, row("order-1", 1999)).line(if second == 3 { 1 } else { 2 });
+    let ledger = vec![row("order-1", 1999).line(1), at(60, row("order-2", 500)).line(2)];
+    let report = Reconciler::new(at(100_000, row("now", 1)).at)
+        .reconcile(ledger, vec![twice(3), twice(4)])
+        .unwrap();
+    let readme = include_str!("../../README.md");
+    assert!(readme.contains(&report.to_string()), "{report}");
+}

@@ -1,1 +1,392 @@
+//! Waiters that leave, engines that meet, engines that fall silent, engines that close.
 
+use super::{Fault, LEASE, RuntimeClock, World, checkout, engine, settle};
+use crate::{
+    Definition, Effected, Policy, Sagas, Settled, SetupError, StartError, StepContext, Undone, Unrecoverable,
+    step,
+};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
+use std::time::Duration;
+use tollgate_core::PaymentError;
+use tollgate_core::store::memory::MemorySaga;
+use tollgate_core::store::saga::{Append, Fenced, SagaJournal, SagaState};
+
+/// What the tests of one file share: a clock that follows the runtime, a journal on it.
+fn shared() -> (RuntimeClock, MemorySaga) {
+    let clock = RuntimeClock::new();
+    (clock.clone(), MemorySaga::with(clock))
+}
+
+/// dbos-transact-java #491: a recovery in the same instant adopted a saga that had just been started.
+#[tokio::test(start_paused = true)]
+async fn a_recovery_leaves_a_running_saga_alone() {
+    let (clock, journal) = shared();
+    let world = World::new();
+    world.fails("authorize", Fault::HangsAfter, 2);
+    let checkout = checkout(&world, 1, true);
+    let one = engine(journal.clone(), &checkout, clock.clone());
+    let two = engine(journal, &checkout, clock);
+    let run = one.start(&checkout, "order-1", &7).await.unwrap();
+    for _ in 0..20 {
+        assert!(two.recover().await.unwrap().resumed.is_empty());
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let settled = run.wait().await.unwrap();
+    assert!(matches!(settled, Settled::Completed(_)));
+    world.assert_right(&settled, "two engines");
+}
+
+/// An attempt longer than the lease: the heartbeat keeps the saga here.
+#[tokio::test(start_paused = true)]
+async fn a_long_step_keeps_its_lease() {
+    let (clock, journal) = shared();
+    let slow = Definition::new("slow", 1, (), |flow, number| {
+        let (out, flow) = flow.pivot(
+            step("sleep", |_: StepContext<()>, number: u64| async move {
+                tokio::time::sleep(LEASE * 10).await;
+                Ok::<_, PaymentError>(number)
+            })
+            .policy(Policy::default().timeout(LEASE * 20)),
+            number,
+        );
+        flow.finish(out)
+    })
+    .unwrap();
+    let open = || {
+        Sagas::on(journal.clone())
+            .register(&slow)
+            .lease(LEASE)
+            .clock(clock.clone())
+            .open()
+            .unwrap()
+    };
+    let run = open().start(&slow, "a", &5).await.unwrap();
+    let other = open();
+    for _ in 0..9 {
+        tokio::time::sleep(LEASE).await;
+        assert!(other.recover().await.unwrap().resumed.is_empty());
+    }
+    assert_eq!(run.wait().await.unwrap(), Settled::Completed(5));
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_recoverers_take_up_one_saga_once() {
+    let (clock, journal) = shared();
+    let world = World::new();
+    let checkout = checkout(&world, 1, true);
+    // an engine that dies after the first intent
+    let dying = engine(journal.clone(), &checkout, clock.clone());
+    world.fails("reserve", Fault::HangsBefore, 1);
+    let id = dying.start(&checkout, "order-1", &7).await.unwrap().id();
+    journal.renew(id, 1, Duration::ZERO).await.unwrap();
+    let engines: Vec<_> = (0..8)
+        .map(|_| engine(journal.clone(), &checkout, clock.clone()))
+        .collect();
+    let mut resumed = 0;
+    for recovered in futures_of(&engines).await {
+        resumed += recovered;
+    }
+    assert_eq!(resumed, 1);
+    let settled = engines[0]
+        .start(&checkout, "order-1", &7)
+        .await
+        .unwrap()
+        .wait()
+        .await
+        .unwrap();
+    assert!(matches!(settled, Settled::Completed(_)));
+    world.assert_right(&settled, "eight recoverers");
+}
+
+async fn futures_of(engines: &[Sagas<MemorySaga>]) -> Vec<usize> {
+    let tasks: Vec<_> = engines
+        .iter()
+        .map(|engine| {
+            let engine = engine.clone();
+            tokio::spawn(async move { engine.recover().await.unwrap().resumed.len() })
+        })
+        .collect();
+    let mut counts = Vec::new();
+    for task in tasks {
+        counts.push(task.await.unwrap());
+    }
+    counts
+}
+
+/// A pauses past its lease, B takes over and finishes, A wakes and sends: the peer sees one key, the journal fences A.
+#[tokio::test(start_paused = true)]
+async fn a_zombie_is_fenced_and_sends_the_same_key() {
+    let (clock, journal) = shared();
+    let world = World::new();
+    let checkout = checkout(&world, 1, true);
+    let one = engine(journal.clone(), &checkout, clock.clone());
+    // its first request does not leave until long after
+    world.fails("reserve", Fault::NotSent, 1);
+    let run = one.start(&checkout, "order-1", &7).await.unwrap();
+    // stolen while it waits for its second attempt
+    let two = engine(journal.clone(), &checkout, clock);
+    journal.renew(run.id(), 1, Duration::ZERO).await.unwrap();
+    assert_eq!(two.recover().await.unwrap().resumed, [run.id()]);
+    let settled = run.wait().await.unwrap();
+    assert!(matches!(settled, Settled::Completed(_)));
+    world.assert_right(&settled, "a zombie");
+    tokio::time::sleep(LEASE * 2).await;
+    assert_eq!(
+        (one.running(), two.running()),
+        (0, 0),
+        "the fenced engine has stopped"
+    );
+    let late = Append {
+        id: run.id(),
+        epoch: 1,
+        seen: 99,
+        records: Vec::new(),
+        state: SagaState::Running,
+        lease: LEASE,
+    };
+    assert_eq!(journal.append(late).await.unwrap(), Fenced::Yes);
+}
+
+#[tokio::test(start_paused = true)]
+async fn fifty_starts_with_one_key_are_one_saga() {
+    let (clock, journal) = shared();
+    let world = World::new();
+    let checkout = checkout(&world, 1, true);
+    let engines = [
+        engine(journal.clone(), &checkout, clock.clone()),
+        engine(journal, &checkout, clock),
+    ];
+    let mut tasks = Vec::new();
+    for at in 0..50 {
+        let (sagas, checkout) = (engines[at % 2].clone(), checkout.clone());
+        tasks.push(tokio::spawn(async move { settle(&sagas, &checkout).await }));
+    }
+    let mut ids = Vec::new();
+    for task in tasks {
+        let (id, settled) = task.await.unwrap();
+        assert_eq!(settled, Settled::Completed("ship order-1".to_owned()));
+        ids.push(id);
+    }
+    ids.dedup();
+    assert_eq!(ids.len(), 1);
+    assert_eq!(world.asked("capture"), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_stands_for_one_input() {
+    let (clock, journal) = shared();
+    let checkout = checkout(&World::new(), 1, true);
+    let sagas = engine(journal, &checkout, clock);
+    let (id, _) = settle(&sagas, &checkout).await;
+    let other = sagas.start(&checkout, "order-1", &8).await.unwrap_err();
+    assert!(
+        matches!(other, StartError::KeyReused { id: found } if found == id),
+        "{other:?}"
+    );
+    for bad in ["", "a\nb", &"k".repeat(256)] {
+        assert!(matches!(
+            sagas.start(&checkout, bad, &8).await,
+            Err(StartError::Key)
+        ));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shutdown_drains_what_runs_and_frees_what_waits() {
+    let (clock, journal) = shared();
+    let world = World::new();
+    // the first saga's only trouble is that it is slow; the second waits between its attempts
+    world.fails("reserve", Fault::HangsAfter, 1);
+    let checkout = checkout(&world, 1, true);
+    let sagas = engine(journal.clone(), &checkout, clock.clone());
+    let first = sagas.start(&checkout, "order-1", &7).await.unwrap();
+    assert_eq!(
+        sagas.shutdown(Duration::from_millis(500)).await.running,
+        1,
+        "it is in the middle of a request"
+    );
+    assert!(matches!(
+        sagas.start(&checkout, "order-2", &7).await,
+        Err(StartError::Closing)
+    ));
+    assert_eq!(sagas.shutdown(Duration::from_secs(60)).await.running, 0);
+    // it was given free at once: the next engine need not wait for the lease
+    let next = engine(journal, &checkout, clock);
+    assert_eq!(next.recover().await.unwrap().resumed, [first.id()]);
+    assert!(matches!(first.wait().await.unwrap(), Settled::Completed(_)));
+    assert_eq!(world.count("reserve"), 1);
+}
+
+/// omicron #2318, dbos: a saga is only ever continued by the definition that started it.
+#[tokio::test(start_paused = true)]
+async fn another_version_is_left_alone_and_said_so() {
+    let (clock, journal) = shared();
+    let world = World::new();
+    world.fails("reserve", Fault::HangsBefore, 1);
+    let (old, new) = (checkout(&world, 1, true), checkout(&world, 2, true));
+    let run = engine(journal.clone(), &old, clock.clone())
+        .start(&old, "order-1", &7)
+        .await
+        .unwrap();
+    journal.renew(run.id(), 1, Duration::ZERO).await.unwrap();
+
+    let only_new = engine(journal.clone(), &new, clock.clone());
+    let recovered = only_new.recover().await.unwrap();
+    assert!(recovered.resumed.is_empty());
+    let name = "checkout".to_owned();
+    assert_eq!(
+        recovered.refused,
+        [(run.id(), Unrecoverable::UnknownVersion { name, version: 1 })]
+    );
+    // the same order again under the new version is not a second saga
+    let again = only_new.start(&new, "order-1", &7).await.unwrap_err();
+    assert!(
+        matches!(again, StartError::OtherVersion { version: 1, .. }),
+        "{again:?}"
+    );
+
+    tokio::time::sleep(LEASE * 2).await;
+    let both = Sagas::on(journal)
+        .register(&new)
+        .register(&old)
+        .clock(clock)
+        .open()
+        .unwrap();
+    assert_eq!(both.recover().await.unwrap().resumed, [run.id()]);
+    let settled = run.wait().await.unwrap();
+    world.assert_right(&settled, "the old version, by an engine that has both");
+    assert!(matches!(settled, Settled::Completed(_)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_changed_definition_needs_a_new_version() {
+    let (clock, journal) = shared();
+    let world = World::new();
+    world.fails("reserve", Fault::HangsBefore, 1);
+    let old = checkout(&world, 1, true);
+    let run = engine(journal.clone(), &old, clock.clone())
+        .start(&old, "order-1", &7)
+        .await
+        .unwrap();
+    journal.renew(run.id(), 1, Duration::ZERO).await.unwrap();
+    let changed = Definition::new("checkout", 1, (), |flow, order| {
+        let (out, flow) = flow.pivot(
+            step("everything", |_: StepContext<()>, order: u64| async move {
+                Ok::<_, PaymentError>(order)
+            }),
+            order,
+        );
+        flow.finish(out)
+    })
+    .unwrap();
+    let sagas = Sagas::on(journal.clone())
+        .register(&changed)
+        .clock(clock.clone())
+        .open()
+        .unwrap();
+    let refused = sagas.recover().await.unwrap().refused;
+    assert!(
+        matches!(&refused[..], [(_, Unrecoverable::Changed { version: 1, .. })]),
+        "{refused:?}"
+    );
+    let both = Sagas::on(journal)
+        .register(&changed)
+        .register(&old)
+        .clock(clock)
+        .open();
+    assert!(matches!(both, Err(SetupError::Ambiguous { version: 1, .. })));
+}
+
+/// A saga whose step kills its process is not taken up for ever.
+#[test]
+fn what_kills_its_engines_is_parked() {
+    let clock = super::manual();
+    let journal = MemorySaga::with(clock.clone());
+    let killed = Arc::new(AtomicU32::new(0));
+    let deadly = |killed: &Arc<AtomicU32>| {
+        Definition::new("deadly", 1, Arc::clone(killed), |mut flow, order| {
+            let undone = |_: StepContext<Arc<AtomicU32>>, _, _: Effected<u64>| async {
+                Ok::<_, PaymentError>(Undone::Reverted)
+            };
+            let run = |cx: StepContext<Arc<AtomicU32>>, _: u64| async move {
+                cx.deps().fetch_add(1, SeqCst);
+                // stands for what takes the whole process with it
+                std::future::pending::<Result<u64, PaymentError>>().await
+            };
+            let out = flow.step(step("kill", run).undo(undone), order);
+            flow.finish(out)
+        })
+        .unwrap()
+    };
+    let definition = deadly(&killed);
+    let mut id = None;
+    for life in 0..12 {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .start_paused(true)
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let sagas = Sagas::on(journal.clone())
+                .register(&definition)
+                .lease(LEASE)
+                .clock(clock.clone())
+                .open()
+                .unwrap();
+            if life == 0 {
+                id = Some(sagas.start(&definition, "a", &1).await.unwrap().id());
+            } else {
+                sagas.recover().await.unwrap();
+            }
+            for _ in 0..20 {
+                tokio::task::yield_now().await;
+            }
+        });
+        drop(runtime);
+        clock.advance(LEASE);
+    }
+    assert_eq!(killed.load(SeqCst), 6, "once, and five times taken up");
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .unwrap();
+    let parked = runtime.block_on(journal.load(id.unwrap())).unwrap().unwrap();
+    assert_eq!(parked.state, SagaState::Parked);
+}
+
+/// A waiter in another process than the engine's.
+#[tokio::test(start_paused = true)]
+async fn a_waiter_elsewhere_hears_of_the_end() {
+    let (clock, journal) = shared();
+    let world = World::new();
+    world.fails("capture", Fault::HangsAfter, 1);
+    let checkout = checkout(&world, 1, true);
+    let here = engine(journal.clone(), &checkout, clock.clone());
+    let there = engine(journal, &checkout, clock);
+    let _ = here.start(&checkout, "order-1", &7).await.unwrap();
+    let (_, settled) = settle(&there, &checkout).await;
+    assert!(matches!(settled, Settled::Completed(_)));
+    assert_eq!(there.running(), 0, "it did not run there");
+}
+
+/// Intent before effect, results and next intents in one write: n steps cost n + 1 commits.
+#[tokio::test(start_paused = true)]
+async fn four_steps_cost_five_commits() {
+    let (clock, journal) = shared();
+    let checkout = checkout(&World::new(), 1, true);
+    let sagas = engine(journal.clone(), &checkout, clock);
+    let (id, _) = settle(&sagas, &checkout).await;
+    let records = journal.load(id).await.unwrap().unwrap().records;
+    let kinds: Vec<String> = records
+        .iter()
+        .map(|bytes| {
+            serde_json::from_slice::<serde_json::Value>(bytes).unwrap()["kind"]
+                .as_str()
+                .unwrap()
+                .to_owned()
+        })
+        .collect();
+    let expected = "created intended done intended done intended done intended done ended";
+    assert_eq!(kinds.join(" "), expected);
+}

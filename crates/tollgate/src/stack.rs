@@ -28,6 +28,8 @@ pub mod stage {
         Start
         /// After idempotency.
         AfterIdempotency
+        /// After a screen.
+        AfterScreen
         /// After the circuit breaker.
         AfterCircuitBreaker
         /// After retry.
@@ -44,14 +46,14 @@ pub mod stage {
 }
 
 use stage::{
-    AfterCircuitBreaker, AfterIdempotency, AfterRateLimit, AfterRetry, KeyHeld, NoKey, Observing, Start,
+    AfterCircuitBreaker, AfterIdempotency, AfterRateLimit, AfterRetry, AfterScreen, KeyHeld, NoKey, Observing, Start,
 };
 
 /// Whether a layer may still be added.
 #[diagnostic::on_unimplemented(
     message = "this layer is in the wrong place: the stack is already at `{Self}`",
     label = "this layer belongs further out",
-    note = "outermost first: idempotency, circuit_breaker, retry, rate_limit, then timing and audit"
+    note = "outermost first: idempotency, screens, circuit_breaker, retry, rate_limit, then timing and audit"
 )]
 pub trait MayStillAdd<Next> {}
 
@@ -60,8 +62,9 @@ macro_rules! order {
 }
 
 order! {
-    Start => AfterIdempotency AfterCircuitBreaker AfterRetry AfterRateLimit Observing;
-    AfterIdempotency => AfterCircuitBreaker AfterRetry AfterRateLimit Observing;
+    Start => AfterIdempotency AfterScreen AfterCircuitBreaker AfterRetry AfterRateLimit Observing;
+    AfterIdempotency => AfterScreen AfterCircuitBreaker AfterRetry AfterRateLimit Observing;
+    AfterScreen => AfterScreen AfterCircuitBreaker AfterRetry AfterRateLimit Observing;
     AfterCircuitBreaker => AfterRetry AfterRateLimit Observing;
     AfterRetry => AfterRateLimit Observing;
     AfterRateLimit => Observing;
@@ -189,6 +192,15 @@ impl<P: Clone, L, At, Key> PaymentStack<P, L, At, Key> {
     pub fn idempotency_layer<St: IdempotencyStore>(self, layer: IdempotencyLayer<St, P>) -> Guarded<P, St, L>
     where
         At: MayStillAdd<AfterIdempotency>,
+    {
+        self.push(|_| layer)
+    }
+
+    /// Adds a layer that may refuse before anything is sent, such as `FraudLayer` (feature `fraud`). Inside idempotency, so that a
+    /// replay is not screened again, and outside the breaker and retry, so that a refusal is neither counted nor repeated.
+    pub fn screen<N>(self, layer: N) -> Next<P, N, L, AfterScreen, Key>
+    where
+        At: MayStillAdd<AfterScreen>,
     {
         self.push(|_| layer)
     }

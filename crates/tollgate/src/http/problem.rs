@@ -176,7 +176,8 @@ pub fn problem<B: Rebuild>(rejection: &Rejection) -> Response<B> {
 
 /// The response of a handler whose payment call failed: what a layer refused as [`problem`] tells it, anything else by its kind, with
 /// `effect` saying what became of the money. Its verdict stands in the extensions, so that an idempotency layer around the handler
-/// does not have to guess it from the status. The gateway's own message stays inside: it is for people who may read logs.
+/// does not have to guess it from the status. What failed before anything was sent says why in `detail`; a gateway's own message stays
+/// inside, for people who may read logs.
 ///
 /// ```
 /// use bytes::Bytes;
@@ -202,6 +203,7 @@ pub fn problem_of_error<B: Rebuild>(error: &PaymentError) -> Response<B> {
             Effect::Unknown => "It is not known yet whether the payment was made",
         },
         code: error.code().unwrap_or(kind.as_str()),
+        detail: if verdict.effect == Effect::NotSent { error.message() } else { "" },
         effect: Some(verdict.effect.as_str()),
         challenge_url: error.challenge().map(|challenge| challenge.url.as_str()),
         ..Document::default()

@@ -22,10 +22,11 @@ use crate::Error;
 use crate::acquirer::SECRET;
 use crate::args::RoleArgs;
 use crate::net;
-use axum::Router;
-use axum::extract::{Extension, State};
+use axum::extract::State;
 use axum::http::Request;
 use axum::routing::{get, post};
+use axum::{Json, Router};
+use serde::Deserialize;
 use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -33,7 +34,7 @@ use std::time::Duration;
 use tollgate::idempotency::{IdempotencyConfig, IdempotencyLayer, WhileInFlight};
 use tollgate::rate_limit::{LocalLimit, RateLimitLayer};
 use tollgate::timing::TimingLayer;
-use tollgate::webhook::{Stripe, VerifiedEvent, WebhookLayer};
+use tollgate::webhook::{Stripe, WebhookLayer};
 use tollgate_core::store::quota::Quota;
 use tollgate_core::{Secret, Secrets};
 use tollgate_sqlite::Sqlite;
@@ -140,17 +141,22 @@ fn secrets(path: &Path) -> Result<Secrets, Error> {
     Ok(Secrets::new(&Secret::new(key))?)
 }
 
-/// Runs once per event, whatever the acquirer sends.
-async fn event(State(shop): State<Arc<Shop>>, Extension(event): Extension<VerifiedEvent>) -> &'static str {
-    let id = event.id.unwrap_or_default();
-    tracing::info!(event = id, "processing");
+/// Runs once per event, however often the acquirer sends it. This scheme signs no id of its own: the event's stands in the body, and
+/// the body is what was signed.
+async fn event(State(shop): State<Arc<Shop>>, Json(event): Json<Event>) -> &'static str {
+    tracing::info!(event = event.id, "processing");
     shop.events
         .lock()
         .unwrap_or_else(PoisonError::into_inner)
-        .push(id);
+        .push(event.id);
     "processed"
 }
 
-async fn events(State(shop): State<Arc<Shop>>) -> axum::Json<Vec<String>> {
-    axum::Json(shop.events.lock().unwrap_or_else(PoisonError::into_inner).clone())
+#[derive(Deserialize)]
+struct Event {
+    id: String,
+}
+
+async fn events(State(shop): State<Arc<Shop>>) -> Json<Vec<String>> {
+    Json(shop.events.lock().unwrap_or_else(PoisonError::into_inner).clone())
 }

@@ -112,7 +112,7 @@ impl<'t> Stage<'t> {
             acquirer: town.acquirer.client(),
             inventory: town.inventory.client(),
             shipping: town.shipping.client(),
-            run: now.as_secs(),
+            run: u64::try_from(now.as_millis()).unwrap_or(0),
             town,
         }
     }

@@ -290,6 +290,16 @@ fn q13_a_split_capture_matches_if_it_adds_up() {
         let report = reconciler.reconcile(vec![row("a", 100)], wrong.to_vec()).unwrap();
         assert!(!report.is_clean(), "{wrong:?}");
     }
+    let with_nothing = vec![row("a", 60), row("a", 40), row("a", 0)];
+    assert!(
+        !reconciler
+            .reconcile(vec![row("a", 100)], with_nothing)
+            .unwrap()
+            .is_clean()
+    );
+    let late = vec![row("a", 60), at(61, row("a", 40))];
+    let soon = reconciler.clone().dates_within(Duration::from_secs(60));
+    assert!(!soon.reconcile(vec![row("a", 100)], late).unwrap().is_clean());
     let of_nothing = reconciler
         .reconcile(vec![row("a", 100)], vec![row("a", 100), row("a", 0)])
         .unwrap();

@@ -139,6 +139,7 @@ impl Work<'_> {
         }
         ledger_rest.extend(left);
         gateway_rest.extend(right);
+        // ascending again after every level: `splits` searches them
         ledger_rest.sort_unstable();
         gateway_rest.sort_unstable();
     }

@@ -362,7 +362,7 @@ async fn saga(steps: Vec<(u8, u8, u8)>) -> Result<(), TestCaseError> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: ProptestConfig::default().cases / 8, ..ProptestConfig::default() })]
 
     #[test]
     fn idempotency_answers_as_the_model(steps in proptest::collection::vec(step(), 0..60)) {

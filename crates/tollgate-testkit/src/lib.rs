@@ -3,6 +3,24 @@
 //! | module | what for |
 //! |---|---|
 //! | [`conformance`] | what every store must keep, as one test per property and port |
+//! | [`gateway`] | a scripted gateway with a ledger of its own: what money really moved |
+//! | [`fault`] | stores that fail at a chosen operation, futures that are dropped at each await |
+//! | [`probe`] | services that watch how they are treated: calls, readiness, cancellation |
+//! | [`RuntimeClock`] | wall-clock time that follows tokio's, paused or not |
+//!
+//! It depends on `tollgate-core` alone of ours, so every crate of the workspace may test itself with it, and so may a store or a
+//! gateway client of your own.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod clock;
 pub mod conformance;
+pub mod fault;
+pub mod gateway;
+pub mod probe;
+
+pub use clock::RuntimeClock;
+
+/// Compiles the README's examples.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+pub struct Readme;

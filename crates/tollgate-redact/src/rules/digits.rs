@@ -104,24 +104,29 @@ pub(crate) fn next_digit(text: &[u8], at: usize) -> usize {
     let mut here = at;
     for stride in text[at..].chunks(STRIDE) {
         tick(1);
-        if stride
-            .iter()
-            .fold(false, |any, &byte| any | may_start_digit(byte))
-        {
-            let digit = here
-                + stride
-                    .iter()
-                    .position(|&byte| may_start_digit(byte))
-                    .unwrap_or_default();
-            let first = digit.saturating_sub(ESCAPE_AT_MOST).max(at);
-            let escape = text[first..digit]
+        // In text with digits the next one is near, and a plain search finds it sooner.
+        let near = here == at;
+        if near
+            || stride
                 .iter()
-                .position(|byte| matches!(byte, b'%' | b'\\'));
-            return escape.map_or(digit, |offset| first + offset);
+                .fold(false, |any, &byte| any | may_start_digit(byte))
+        {
+            if let Some(offset) = stride.iter().position(|&byte| may_start_digit(byte)) {
+                return start_of_escape(text, at, here + offset);
+            }
         }
         here += stride.len();
     }
     text.len()
+}
+
+/// Where the escape begins that the digit at `digit` may be part of, but not before `from`; or `digit` itself.
+fn start_of_escape(text: &[u8], from: usize, digit: usize) -> usize {
+    let first = digit.saturating_sub(ESCAPE_AT_MOST).max(from);
+    let escape = text[first..digit]
+        .iter()
+        .position(|byte| matches!(byte, b'%' | b'\\'));
+    escape.map_or(digit, |offset| first + offset)
 }
 
 /// Where the last few bytes begin that what follows may turn into a digit, an escape or a track's start sentinel; the

@@ -1,6 +1,7 @@
 //! From text to groups of digits, and from groups to the chains in which a number may be spread.
 
-use super::digits::{Piece, next_digit, piece_at};
+use super::digits::{Piece, piece_at};
+use super::harmless;
 use super::pan::LONGEST;
 use crate::meter::tick;
 
@@ -177,9 +178,9 @@ impl Iterator for Groups<'_> {
         let mut gap = self.started.then_some(Gap::NOTHING);
         let mut invisible = 0;
         while self.at < self.text.len() {
-            if gap.is_none() {
-                // No number is open, so nothing but a digit matters.
-                self.at = next_digit(self.text, self.at);
+            if gap.is_none() && !self.in_run {
+                // No number is open, so nothing but a digit matters, and few of those.
+                self.at = harmless::skip(self.text, self.at, self.wraps);
                 if self.at == self.text.len() {
                     return None;
                 }
@@ -194,8 +195,9 @@ impl Iterator for Groups<'_> {
                 Piece::Gap(character) => gap = gap.and_then(|gap| gap.and(character)),
                 Piece::Break if self.wraps => gap = gap.and_then(Gap::and_break),
                 Piece::Invisible if invisible < INVISIBLE_AT_MOST => invisible += 1,
-                _ => (gap, self.in_run) = (None, false),
+                _ => gap = None,
             }
+            self.in_run &= piece == Piece::Invisible;
             self.at += length;
         }
         None
@@ -203,23 +205,33 @@ impl Iterator for Groups<'_> {
 }
 
 /// The groups that may yet form one number, first to last: at most as many as it takes to exceed its longest length.
+///
+/// They lie in the middle of a longer array, so that forgetting the first few moves none of the others.
 pub(crate) struct Chain {
-    groups: [Group; LONGEST + 1],
+    groups: [Group; SLOTS],
+    first: usize,
     length: usize,
     digits: usize,
 }
 
+const SLOTS: usize = 2 * (LONGEST + 1);
+
 impl Chain {
     pub(crate) fn new() -> Self {
         Self {
-            groups: [Group::EMPTY; LONGEST + 1],
+            groups: [Group::EMPTY; SLOTS],
+            first: 0,
             length: 0,
             digits: 0,
         }
     }
 
+    pub(crate) fn clear(&mut self) {
+        (self.first, self.length, self.digits) = (0, 0, 0);
+    }
+
     pub(crate) fn as_slice(&self) -> &[Group] {
-        &self.groups[..self.length]
+        &self.groups[self.first..self.first + self.length]
     }
 
     /// How many digits there are in all.
@@ -233,7 +245,11 @@ impl Chain {
     }
 
     pub(crate) fn push(&mut self, group: Group) {
-        if let Some(slot) = self.groups.get_mut(self.length) {
+        if self.first + self.length == SLOTS {
+            self.groups.copy_within(self.first.., 0);
+            self.first = 0;
+        }
+        if let Some(slot) = self.groups.get_mut(self.first + self.length) {
             *slot = group;
             self.length += 1;
             self.digits += group.count();
@@ -243,8 +259,11 @@ impl Chain {
     /// Forgets the first `count` groups.
     pub(crate) fn drop_first(&mut self, count: usize) {
         let count = count.min(self.length);
-        self.digits -= self.groups[..count].iter().map(Group::count).sum::<usize>();
-        self.groups.copy_within(count..self.length, 0);
+        self.digits -= self.as_slice()[..count].iter().map(Group::count).sum::<usize>();
+        self.first += count;
         self.length -= count;
+        if self.length == 0 {
+            self.first = 0;
+        }
     }
 }

@@ -97,6 +97,27 @@ const CODE_NAMES: &[&str] = &["cvv", "cvc", "cvn", "cav", "cvp", "cvd", "csc"];
 /// What may be said after one of them.
 const CODE_NOUNS: &[&str] = &["code", "number", "num", "no", "value"];
 
+/// Whether a name of a security code or PIN may end the text. A quick look that is wrong one way only: it says no to no name.
+pub(crate) fn may_end(text: &[u8]) -> bool {
+    const PUNCTUATION_AT_MOST: usize = 8;
+    let punctuation = text
+        .iter()
+        .rev()
+        .take(PUNCTUATION_AT_MOST)
+        .take_while(|byte| byte.is_ascii_punctuation() || matches!(byte, b' ' | b'\t'))
+        .count();
+    tick(punctuation + 1);
+    match text[..text.len() - punctuation] {
+        [.., b'%', _, _] | [.., b'\\', _] => true,
+        [.., last] if last.is_ascii_alphabetic() => LAST_LETTERS.contains(&(last | 0x20)),
+        [.., b'2'] => true,
+        [..] => punctuation == PUNCTUATION_AT_MOST,
+    }
+}
+
+/// The letters that names of codes end with, and those of `is`, `was`, `Some`, and of a terminal's colour code.
+const LAST_LETTERS: &[u8] = b"vcndpermosk";
+
 /// Whether the three or four digits at `at` are the value of a security code's name.
 pub(crate) fn names_security_code(text: &[u8], at: usize, strict: bool) -> bool {
     let name = &text[..name_end(text, at)];

@@ -7,6 +7,7 @@
 pub(crate) mod digits;
 pub(crate) mod expiry;
 pub(crate) mod groups;
+mod harmless;
 mod iban;
 pub(crate) mod json;
 pub(crate) mod label;

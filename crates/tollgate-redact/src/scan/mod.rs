@@ -212,7 +212,7 @@ impl<'a> Scanner<'a> {
             // A track ends where it ends, be it within a group, so what follows is read anew.
             self.groups = Groups::new(self.text, range.end, self.rules.strict, false);
             self.waiting = None;
-            self.chain = Chain::new();
+            self.chain.clear();
             self.output.mask(range, kind, kind.mark().as_bytes());
             return;
         }

@@ -10,6 +10,7 @@ use crate::rules::groups::{Gap, Group};
 use crate::rules::near::{Before, before};
 use crate::rules::pan::{self, Evidence, LONGEST};
 use crate::rules::{label, luhn, suppress};
+use std::cell::OnceCell;
 use std::ops::Range;
 
 /// How much speaks for a window. Of two windows the stronger wins, and of two equal ones the longer.
@@ -46,30 +47,38 @@ impl Number {
     }
 }
 
-/// What stands before the first digit, which is the same for all windows.
-struct Surroundings {
+/// What stands before the first digit, which is the same for all windows. Labels are looked for when they first matter,
+/// since most runs of digits fail by their check digit alone.
+struct Surroundings<'l> {
+    left: &'l [u8],
     before: Before,
-    field: Field,
+    given: Field,
+    named: OnceCell<bool>,
+    mentioned: OnceCell<bool>,
 }
 
-impl Surroundings {
-    fn new(left: &[u8], given: Field) -> Self {
-        let at = left.len();
-        let seen = if label::names_card_number(left, at) {
-            Field::NamesCardNumber
-        } else if label::mentions_card(left, at) {
-            Field::MentionsCard
-        } else {
-            Field::Unknown
-        };
+impl<'l> Surroundings<'l> {
+    fn new(left: &'l [u8], given: Field) -> Self {
+        let before = before(left, left.len());
         Self {
-            before: before(left, at),
-            field: seen.max(given),
+            left,
+            before,
+            given,
+            named: OnceCell::new(),
+            mentioned: OnceCell::new(),
         }
     }
 
+    /// Whether it is said to be a card number.
+    fn named(&self) -> bool {
+        let look = || label::names_card_number(self.left, self.left.len());
+        self.given == Field::NamesCardNumber || *self.named.get_or_init(look)
+    }
+
+    /// Whether a word that speaks of cards stands near.
     fn labelled(&self) -> bool {
-        self.field >= Field::MentionsCard
+        let look = || label::mentions_card(self.left, self.left.len());
+        self.given == Field::MentionsCard || self.named() || *self.mentioned.get_or_init(look)
     }
 
     fn glued(&self) -> bool {
@@ -155,7 +164,7 @@ impl Window {
     }
 
     /// Whether these gaps and this place rule out a number.
-    fn is_impossible(&self, around: &Surroundings) -> bool {
+    fn is_impossible(&self, around: &Surroundings<'_>) -> bool {
         let dotted = self.gap.is_some_and(Gap::is_dot);
         (self.mixed && !pan::may_mix_gaps(self.lengths()))
             || (self.wrapped && !self.is_known_shape())
@@ -163,40 +172,41 @@ impl Window {
             || (dotted && !(self.is_known_shape() && self.groups >= 3))
     }
 
-    /// What speaks for this window being a card number.
-    fn strength(&self, around: &Surroundings) -> Option<Strength> {
-        if self.is_impossible(around) {
+    /// What speaks for this window being a card number. The cheapest questions come first.
+    fn strength(&self, around: &Surroundings<'_>) -> Option<Strength> {
+        tick(self.count);
+        let valid = luhn::passes(self.digits());
+        if (!valid && !around.named()) || self.is_impossible(around) {
             return None;
         }
         let needed = pan::evidence_needed(self.digits());
-        tick(self.count);
-        let valid = luhn::passes(self.digits());
         if !self.is_known_shape() {
             return (valid && self.is_loose(around, needed)).then_some(Strength::Loose);
         }
         if valid && self.is_sound(around, needed) {
             return Some(Strength::Sound);
         }
-        let named = around.field == Field::NamesCardNumber && self.count > pan::SHORTEST;
+        let named = around.named() && self.count > pan::SHORTEST;
         named.then_some(match needed {
             Some(Evidence::Enough) => Strength::MistypedOfIssuer,
             _ => Strength::Mistyped,
         })
     }
 
-    fn is_sound(&self, around: &Surroundings, needed: Option<Evidence>) -> bool {
-        let labelled = around.labelled();
+    fn is_sound(&self, around: &Surroundings<'_>, needed: Option<Evidence>) -> bool {
         match needed {
             // A short number after a plus sign is a telephone's.
-            _ if around.before == Before::Plus && self.count < 15 && !labelled => false,
+            _ if around.before == Before::Plus && self.count < 15 && !around.labelled() => false,
             Some(Evidence::Enough) => true,
-            Some(Evidence::Unglued) => labelled || !(self.is_solid() && around.glued()),
-            Some(Evidence::Labelled) => labelled,
-            None => labelled && self.is_varied() && !(self.is_solid() && around.before == Before::Letter),
+            Some(Evidence::Unglued) => !(self.is_solid() && around.glued()) || around.labelled(),
+            Some(Evidence::Labelled) => around.labelled(),
+            None => {
+                self.is_varied() && around.labelled() && !(self.is_solid() && around.before == Before::Letter)
+            }
         }
     }
 
-    fn is_loose(&self, around: &Surroundings, needed: Option<Evidence>) -> bool {
+    fn is_loose(&self, around: &Surroundings<'_>, needed: Option<Evidence>) -> bool {
         let few_and_visible = self.groups <= 5 && self.gap.is_some_and(Gap::is_visible);
         let no_single_digits = self.lengths().iter().all(|&length| length >= 2);
         around.labelled() && (few_and_visible || no_single_digits) && (needed.is_some() || self.is_varied())
@@ -215,11 +225,12 @@ impl Window {
 /// 19-digit one now and then. Then the longer is masked, and none of its digits shown.
 pub(crate) fn best(chain: &[Group], text: &[u8], output: &mut Output<'_>, field: Field) -> Option<Number> {
     let first = chain.first()?;
-    if is_remainder(output.left(first.start), first) {
+    let left = output.left(first.start);
+    if is_remainder(left, first) {
         return None;
     }
     let mut window = Window::new(first);
-    let mut around = None;
+    let around = Surroundings::new(left, field);
     let mut best: Option<Number> = None;
     for (index, group) in chain.iter().enumerate() {
         if (index > 0 && track_at(text, group).is_some()) || window.grow(group).is_none() {
@@ -228,13 +239,12 @@ pub(crate) fn best(chain: &[Group], text: &[u8], output: &mut Output<'_>, field:
         if window.count < pan::SHORTEST {
             continue;
         }
-        let around = around.get_or_insert_with(|| Surroundings::new(output.left(window.start), field));
-        let Some(strength) = window.strength(around) else {
+        let Some(strength) = window.strength(&around) else {
             continue;
         };
         let range = window.start..window.end;
         if best.as_ref().is_some_and(|best| best.strength > strength)
-            || suppress::is_something_else(text, &range)
+            || suppress::is_something_else(left, text, &range)
         {
             continue;
         }

@@ -44,6 +44,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod gateway;
+pub mod guide;
 pub mod http;
 #[cfg(any(feature = "circuit_breaker", feature = "retry"))]
 mod spread;
@@ -78,3 +79,8 @@ pub use stack::PaymentStack;
 pub use tollgate_core as core;
 #[doc(no_inline)]
 pub use tollgate_core::{Advice, Blame, Effect, Fault, Rejection, RejectionKind, Secrets, Verdict};
+
+/// Compiles the README's examples.
+#[cfg(all(doctest, feature = "stack"))]
+#[doc = include_str!("../README.md")]
+pub struct Readme;

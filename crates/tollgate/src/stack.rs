@@ -46,7 +46,8 @@ pub mod stage {
 }
 
 use stage::{
-    AfterCircuitBreaker, AfterIdempotency, AfterRateLimit, AfterRetry, AfterScreen, KeyHeld, NoKey, Observing, Start,
+    AfterCircuitBreaker, AfterIdempotency, AfterRateLimit, AfterRetry, AfterScreen, KeyHeld, NoKey,
+    Observing, Start,
 };
 
 /// Whether a layer may still be added.

@@ -203,7 +203,11 @@ pub fn problem_of_error<B: Rebuild>(error: &PaymentError) -> Response<B> {
             Effect::Unknown => "It is not known yet whether the payment was made",
         },
         code: error.code().unwrap_or(kind.as_str()),
-        detail: if verdict.effect == Effect::NotSent { error.message() } else { "" },
+        detail: if verdict.effect == Effect::NotSent {
+            error.message()
+        } else {
+            ""
+        },
         effect: Some(verdict.effect.as_str()),
         challenge_url: error.challenge().map(|challenge| challenge.url.as_str()),
         ..Document::default()

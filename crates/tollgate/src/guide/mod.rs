@@ -1,0 +1,23 @@
+//! The guide: why it is as it is, and what to set.
+//!
+//! | page | answers |
+//! |---|---|
+//! | [`ordering`] | which layer goes where, and what goes wrong otherwise |
+//! | [`problems`] | what each code in a problem document means, and what a client does about it |
+//! | [`settings`] | every default, and why |
+//! | [`stores`] | which store guards what, and what each can lose |
+//! | [`operations`] | doubts, shutdown, crashes, audits |
+
+#[doc = include_str!("operations.md")]
+pub mod operations {}
+#[doc = include_str!("ordering.md")]
+pub mod ordering {}
+#[doc = include_str!("problems.md")]
+pub mod problems {}
+#[doc = include_str!("settings.md")]
+pub mod settings {}
+#[doc = include_str!("stores.md")]
+pub mod stores {}
+
+#[cfg(test)]
+mod tests;

@@ -106,14 +106,16 @@ pub(crate) fn next_digit(text: &[u8], at: usize) -> usize {
         tick(1);
         // In text with digits the next one is near, and a plain search finds it sooner.
         let near = here == at;
+        let mut found = None;
         if near
             || stride
                 .iter()
                 .fold(false, |any, &byte| any | may_start_digit(byte))
         {
-            if let Some(offset) = stride.iter().position(|&byte| may_start_digit(byte)) {
-                return start_of_escape(text, at, here + offset);
-            }
+            found = stride.iter().position(|&byte| STARTS[usize::from(byte)]);
+        }
+        if let Some(offset) = found {
+            return start_of_escape(text, at, here + offset);
         }
         here += stride.len();
     }
@@ -140,8 +142,21 @@ pub(crate) fn unfinished_tail(text: &[u8]) -> usize {
         .map_or(text.len(), |offset| from + offset)
 }
 
+/// [`may_start_digit`] of every byte, for looking at one byte at a time.
+const STARTS: [bool; 256] = {
+    let mut starts = [false; 256];
+    let mut byte = 0u8;
+    loop {
+        starts[byte as usize] = may_start_digit(byte);
+        if byte == u8::MAX {
+            break starts;
+        }
+        byte += 1;
+    }
+};
+
 /// An ASCII digit (any escape of a digit has one), or the first byte of a UTF-8 sequence that may be a digit.
-pub(crate) fn may_start_digit(byte: u8) -> bool {
+const fn may_start_digit(byte: u8) -> bool {
     byte.wrapping_sub(b'0') < 10
         || (byte >= 0xd9 && (byte <= 0xe1 || byte >= 0xea) && byte <= 0xf0 && byte != 0xda && byte != 0xdc)
 }

@@ -125,6 +125,9 @@ pub(crate) struct Groups<'a> {
     started: bool,
     /// Whether the text before `at` ends within a run of digits, whose rest is then no number of its own.
     in_run: bool,
+    /// Whether to take the long way through every digit, to prove that the short one comes to the same.
+    #[cfg(test)]
+    thorough: bool,
 }
 
 impl<'a> Groups<'a> {
@@ -137,7 +140,20 @@ impl<'a> Groups<'a> {
             wraps,
             started: false,
             in_run,
+            #[cfg(test)]
+            thorough: tests::THOROUGH.get(),
         }
+    }
+
+    #[cfg(test)]
+    fn is_thorough(&self) -> bool {
+        self.thorough
+    }
+
+    #[cfg(not(test))]
+    #[allow(clippy::unused_self)]
+    fn is_thorough(&self) -> bool {
+        false
     }
 
     fn read_group(&mut self, first: u8, length: usize, gap: Option<Gap>) -> Group {
@@ -178,7 +194,7 @@ impl Iterator for Groups<'_> {
         let mut gap = self.started.then_some(Gap::NOTHING);
         let mut invisible = 0;
         while self.at < self.text.len() {
-            if gap.is_none() && !self.in_run {
+            if gap.is_none() && !self.in_run && !self.is_thorough() {
                 // No number is open, so nothing but a digit matters, and few of those.
                 self.at = harmless::skip(self.text, self.at, self.wraps);
                 if self.at == self.text.len() {
@@ -265,5 +281,15 @@ impl Chain {
         if self.length == 0 {
             self.first = 0;
         }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::cell::Cell;
+
+    thread_local! {
+        /// Whether scanners of this thread take the long way.
+        pub(crate) static THOROUGH: Cell<bool> = const { Cell::new(false) };
     }
 }

@@ -1,6 +1,8 @@
 //! The gateway's own books: what it knows, whatever its callers believe.
 
+use std::any::Any;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use tollgate_core::codec::Encoder;
 use tollgate_core::context::DownstreamKey;
 use tollgate_core::gateway::{Lookup, LookupPayment, NewPayment, Payment, PaymentStatus, RefundReceipt};
@@ -41,11 +43,8 @@ struct Remembered {
     answer: Result<Answer, PaymentError>,
 }
 
-#[derive(Clone, Debug)]
-pub(crate) enum Answer {
-    Payment(Payment),
-    Refund(RefundReceipt),
-}
+/// A payment or a refund's receipt.
+pub(crate) type Answer = Arc<dyn Any + Send + Sync>;
 
 impl Ledger {
     /// Every booking.

@@ -5,6 +5,7 @@ use super::{Mishap, MockGateway};
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tollgate_core::codec::Encoder;
@@ -17,102 +18,60 @@ use tollgate_core::{PaymentError, PaymentErrorKind};
 use tower_service::Service;
 
 /// A message that the mock serves: all of [`tollgate_core::gateway`]. Sealed.
-pub trait Served: Message + sealed::Carry + Send + 'static {
+pub trait Served: Message + sealed::Carry<Carried = Self::Answer> + Send + 'static {
     /// What the gateway answers.
-    type Answer: Send + 'static;
+    type Answer: Clone + Send + Sync + 'static;
 }
 
 mod sealed {
-    use super::{DownstreamKey, Encoder, Ledger, PaymentError, Served};
+    use super::{DownstreamKey, Encoder, Ledger, PaymentError};
 
     /// How a message is carried out on the books.
     pub trait Carry {
+        type Carried;
         /// What must be equal under one key; `None` for reads, which are never deduplicated.
         fn request(&self) -> Option<Encoder>;
         fn carry_out(
             &self,
             ledger: &mut Ledger,
             key: Option<DownstreamKey>,
-        ) -> Result<<Self as Served>::Answer, PaymentError>
-        where
-            Self: Served;
-        fn store(answer: &<Self as Served>::Answer) -> Option<super::Answer>
-        where
-            Self: Served;
-        fn restore(answer: super::Answer) -> Option<<Self as Served>::Answer>
-        where
-            Self: Served;
+        ) -> Result<Self::Carried, PaymentError>;
     }
 }
 
-fn request<M: KeyedMessage>(message: &M) -> Encoder {
+fn keyed<M: KeyedMessage>(message: &M) -> Option<Encoder> {
     let mut out = Encoder::new();
     message.fields(&mut out);
-    out
+    Some(out)
 }
 
 macro_rules! served {
-    ($($message:ident -> $answer:ident as $stored:ident: |$this:ident, $ledger:ident, $key:ident| $carry:expr;)+) => {$(
+    ($($message:ident -> $answer:ident, $request:expr, |$this:ident, $ledger:ident, $key:pat_param| $carry:expr;)+) => {$(
         impl Served for $message {
             type Answer = $answer;
         }
 
         impl sealed::Carry for $message {
+            type Carried = $answer;
             fn request(&self) -> Option<Encoder> {
-                Some(request(self))
+                $request(self)
             }
             fn carry_out(&self, $ledger: &mut Ledger, $key: Option<DownstreamKey>) -> Result<$answer, PaymentError> {
                 let $this = self;
                 $carry
-            }
-            fn store(answer: &$answer) -> Option<Answer> {
-                Some(Answer::$stored(answer.clone()))
-            }
-            fn restore(answer: Answer) -> Option<$answer> {
-                match answer {
-                    Answer::$stored(answer) => Some(answer),
-                    _ => None,
-                }
             }
         }
     )+};
 }
 
 served! {
-    Authorize -> Payment as Payment: |this, ledger, key| ledger.open("authorize", &this.payment, false, key);
-    Sale -> Payment as Payment: |this, ledger, key| ledger.open("sale", &this.payment, true, key);
-    Capture -> Payment as Payment: |this, ledger, key| ledger.capture(&this.payment, this.amount, key);
-    Void -> Payment as Payment: |this, ledger, key| ledger.void(&this.payment, key);
-    Refund -> RefundReceipt as Refund: |this, ledger, key| ledger.refund(&this.payment, this.amount, key);
-}
-
-macro_rules! reads {
-    ($($message:ident -> $answer:ident: |$this:ident, $ledger:ident| $read:expr;)+) => {$(
-        impl Served for $message {
-            type Answer = $answer;
-        }
-
-        impl sealed::Carry for $message {
-            fn request(&self) -> Option<Encoder> {
-                None
-            }
-            fn carry_out(&self, $ledger: &mut Ledger, _: Option<DownstreamKey>) -> Result<$answer, PaymentError> {
-                let $this = self;
-                $read
-            }
-            fn store(_: &$answer) -> Option<Answer> {
-                None
-            }
-            fn restore(_: Answer) -> Option<$answer> {
-                None
-            }
-        }
-    )+};
-}
-
-reads! {
-    GetPayment -> Payment: |this, ledger| ledger.get(&this.payment);
-    LookupPayment -> Lookup: |this, ledger| Ok(ledger.look_up(this));
+    Authorize -> Payment, keyed, |this, ledger, key| ledger.open("authorize", &this.payment, false, key);
+    Sale -> Payment, keyed, |this, ledger, key| ledger.open("sale", &this.payment, true, key);
+    Capture -> Payment, keyed, |this, ledger, key| ledger.capture(&this.payment, this.amount, key);
+    Void -> Payment, keyed, |this, ledger, key| ledger.void(&this.payment, key);
+    Refund -> RefundReceipt, keyed, |this, ledger, key| ledger.refund(&this.payment, this.amount, key);
+    GetPayment -> Payment, |_| None, |this, ledger, _| ledger.get(&this.payment);
+    LookupPayment -> Lookup, |_| None, |this, ledger, _| Ok(ledger.look_up(this));
 }
 
 /// The answer to a call. Nothing happens before it is polled; once it was, the call is out, and dropping this undoes nothing.
@@ -238,26 +197,22 @@ impl MockGateway {
                 && let Some(known) = books.ledger.known(key, M::OPERATION, request)
             {
                 books.repeated += 1;
-                let gone = || {
+                let other = || {
                     PaymentError::new(
                         PaymentErrorKind::Gateway,
                         "the remembered answer has another type",
                     )
                 };
-                return known.and_then(|answer| M::restore(answer).ok_or_else(gone));
+                return known
+                    .and_then(|answer| answer.downcast_ref::<M::Answer>().cloned().ok_or_else(other));
             }
             let answer = match declined {
                 Some(no) => Err(no),
                 None => message.carry_out(&mut books.ledger, key),
             };
             if let (Some(key), Some(request)) = (key, request) {
-                let kept = match &answer {
-                    Ok(answer) => M::store(answer).map(Ok),
-                    Err(error) => Some(Err(error.clone())),
-                };
-                if let Some(kept) = kept {
-                    books.ledger.remember(key, M::OPERATION, &request, kept);
-                }
+                let kept = answer.clone().map(|answer| Arc::new(answer) as Answer);
+                books.ledger.remember(key, M::OPERATION, &request, kept);
             }
             answer
         })

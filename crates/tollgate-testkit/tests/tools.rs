@@ -1,0 +1,191 @@
+//! Faults happen where they are planned, cancellation reaches every await, probes see misuse, the clock follows the runtime.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::time::Duration;
+use tollgate_core::gateway::{Call, LookupPayment};
+use tollgate_core::id::MerchantReference;
+use tollgate_core::store::audit::AuditStore;
+use tollgate_core::store::memory::MemoryAudit;
+use tollgate_core::{Clock, Timestamp};
+use tollgate_testkit::RuntimeClock;
+use tollgate_testkit::fault::{Faulty, When, cancel_after, cancel_at_each_await};
+use tollgate_testkit::gateway::{Mishap, MockGateway};
+use tollgate_testkit::probe::{Gate, Probe};
+use tower_service::Service;
+
+fn look_up() -> Call<LookupPayment> {
+    Call::new(LookupPayment::ByReference(
+        MerchantReference::new("order-1").unwrap(),
+    ))
+}
+
+/// The k-th operation fails, at the moment that was planned, with an error that says as much as it can know; all others work.
+#[tokio::test]
+async fn a_planned_fault_happens_once_and_tells_the_truth() {
+    for (when, written, in_doubt) in [
+        (When::Before, 3, false),
+        (When::BeforeInDoubt, 3, true),
+        (When::After, 4, true),
+    ] {
+        for place in 0..4 {
+            let store = Faulty::new(MemoryAudit::new()).failing(place, when);
+            for number in 0..4 {
+                let answer = store.append("c", b"entry"[..].into()).await;
+                match answer {
+                    Ok(_) => assert_ne!(number, place),
+                    Err(error) => assert_eq!((number, error.may_have_happened()), (place, in_doubt)),
+                }
+            }
+            assert_eq!(
+                store.inner().head("c").await.unwrap().seq,
+                written,
+                "{when:?} at {place}"
+            );
+            assert_eq!(store.operations(), 4);
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_outage_lasts_until_it_ends() {
+    let store = Faulty::new(MemoryAudit::new());
+    store.outage(When::Before);
+    for _ in 0..3 {
+        assert!(store.head("c").await.is_err());
+    }
+    store.clone().outage(None);
+    assert!(store.head("c").await.is_ok());
+}
+
+/// Every prefix of a future's steps is left behind once, from nothing at all to all but its end.
+#[tokio::test(start_paused = true)]
+async fn cancellation_reaches_every_await() {
+    let steps = RefCell::new(Vec::new());
+    let seen = RefCell::new(Vec::new());
+    let run = || {
+        steps.borrow_mut().clear();
+        async {
+            for step in 0..4 {
+                steps.borrow_mut().push(step);
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+            "done"
+        }
+    };
+    let (output, dropped) = cancel_at_each_await(run, async |polls| {
+        assert_eq!(steps.borrow().len(), polls, "each poll goes on to the next await");
+        seen.borrow_mut().push(polls);
+    })
+    .await;
+    assert_eq!(
+        (output, dropped, seen.into_inner()),
+        ("done", 5, vec![0, 1, 2, 3, 4])
+    );
+    assert_eq!(
+        cancel_after(0, async { panic!("it was polled") }).await,
+        None::<()>
+    );
+}
+
+/// A future that waits for ever is dropped when its polls are used up, not waited for.
+#[tokio::test]
+async fn cancellation_does_not_wait_for_a_wake_that_never_comes() {
+    assert_eq!(cancel_after(1, std::future::pending::<()>()).await, None);
+}
+
+/// The defect of several published layers: one instance is made ready, its fresh clone is called.
+#[tokio::test]
+async fn a_probe_sees_a_clone_that_is_called_in_place_of_the_ready_one() {
+    let mut service = Probe::new(MockGateway::new());
+    let seen = service.observed();
+    poll_fn(|cx| Service::<Call<LookupPayment>>::poll_ready(&mut service, cx))
+        .await
+        .unwrap();
+    let mut clone = service.clone();
+    clone.call(look_up()).await.unwrap();
+    assert_eq!(
+        (seen.calls(), seen.calls_while_unready(), seen.ready_but_unused()),
+        (1, 1, 0)
+    );
+    drop(service);
+    assert_eq!(seen.ready_but_unused(), 1);
+
+    // the right way: the readied one is called, the clone stays behind
+    poll_fn(|cx| Service::<Call<LookupPayment>>::poll_ready(&mut clone, cx))
+        .await
+        .unwrap();
+    let rest = clone.clone();
+    let mut ready = std::mem::replace(&mut clone, rest);
+    ready.call(look_up()).await.unwrap();
+    drop((ready, clone));
+    assert_eq!(
+        (seen.calls(), seen.calls_while_unready(), seen.ready_but_unused()),
+        (2, 1, 1)
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_probe_tells_answered_calls_from_dropped_ones() {
+    let gateway = MockGateway::new();
+    gateway.otherwise(Mishap::Slow(Duration::from_secs(10)));
+    let mut service = Probe::new(gateway);
+    let seen = service.observed();
+    let (first, second) = (service.call(look_up()), service.call(look_up()));
+    assert_eq!((seen.in_flight(), seen.most_in_flight()), (2, 2));
+    first.await.unwrap();
+    assert!(
+        tokio::time::timeout(Duration::from_secs(1), second)
+            .await
+            .is_err()
+    );
+    assert_eq!(
+        (
+            seen.completed(),
+            seen.cancelled(),
+            seen.in_flight(),
+            seen.most_in_flight()
+        ),
+        (1, 1, 0, 2)
+    );
+}
+
+#[tokio::test]
+async fn a_gate_holds_and_lets_through() {
+    let (mut service, gate) = Gate::closed(MockGateway::new());
+    let waits = cancel_after(
+        1,
+        poll_fn(|cx| Service::<Call<LookupPayment>>::poll_ready(&mut service, cx)),
+    )
+    .await;
+    assert!(waits.is_none());
+    let mut waiter = service.clone();
+    let waiting = tokio::spawn(async move {
+        poll_fn(|cx| Service::<Call<LookupPayment>>::poll_ready(&mut waiter, cx))
+            .await
+            .unwrap();
+        waiter.call(look_up()).await.unwrap();
+    });
+    tokio::task::yield_now().await;
+    assert!(!waiting.is_finished());
+    gate.open();
+    waiting.await.unwrap();
+    gate.close();
+    let waits = cancel_after(
+        1,
+        poll_fn(|cx| Service::<Call<LookupPayment>>::poll_ready(&mut service, cx)),
+    )
+    .await;
+    assert!(waits.is_none());
+}
+
+/// Paused time moves it, and it shows the same time on a thread that knows nothing of the runtime.
+#[tokio::test(start_paused = true)]
+async fn the_clock_follows_paused_time_on_every_thread() {
+    let clock = RuntimeClock::at(Timestamp::from_unix_seconds(1_000));
+    tokio::time::advance(Duration::from_secs(3_600)).await;
+    let elsewhere = clock.clone();
+    let seen = std::thread::spawn(move || elsewhere.now()).join().unwrap();
+    assert_eq!((clock.now().unix_seconds(), seen.unix_seconds()), (4_600, 4_600));
+}

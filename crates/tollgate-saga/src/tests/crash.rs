@@ -2,18 +2,17 @@
 
 use super::{Fault, LEASE, RuntimeClock, World, checkout, engine, manual};
 use crate::Settled;
-use std::future::{Ready, ready};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 use tokio::runtime::Builder;
-use tollgate_core::store::StoreError;
 use tollgate_core::store::memory::MemorySaga;
 use tollgate_core::store::saga::{Append, Created, Fenced, Journal, NewSaga, SagaId, SagaJournal, SagaState};
+use tollgate_core::store::{Boxed, StoreError};
 
 /// What happens at the chosen write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum At {
+pub(super) enum At {
     /// The engine is cut off before it is written.
     DiesBefore,
     /// The engine is cut off after it was written.
@@ -26,7 +25,7 @@ enum At {
     Doubtful,
 }
 
-const EVERY: [At; 5] = [
+pub(super) const EVERY: [At; 5] = [
     At::DiesBefore,
     At::DiesAfter,
     At::AnswerLost,
@@ -36,16 +35,21 @@ const EVERY: [At; 5] = [
 
 /// One engine's way to a journal that others share.
 #[derive(Debug)]
-struct Cut {
-    journal: MemorySaga,
+pub(super) struct Cut<J> {
+    journal: J,
     write: usize,
     at: At,
     writes: AtomicUsize,
     dead: AtomicBool,
 }
 
-impl Cut {
-    fn new(journal: &MemorySaga, write: usize, at: At) -> Arc<Self> {
+/// A journal that takes this many writes, and then nothing more.
+pub(super) fn dead(journal: &MemorySaga, writes: usize) -> Arc<Cut<MemorySaga>> {
+    Cut::new(journal, writes, At::DiesBefore)
+}
+
+impl<J: SagaJournal + Clone> Cut<J> {
+    pub(super) fn new(journal: &J, write: usize, at: At) -> Arc<Self> {
         Arc::new(Self {
             journal: journal.clone(),
             write,
@@ -55,69 +59,70 @@ impl Cut {
         })
     }
 
-    fn write<T: Send + 'static>(
-        &self,
-        write: impl FnOnce() -> Ready<Result<T, StoreError>>,
-    ) -> Ready<Result<T, StoreError>> {
-        if self.dead.load(SeqCst) {
+    pub(super) fn is_dead(&self) -> bool {
+        self.dead.load(SeqCst)
+    }
+
+    pub(super) fn was_reached(&self) -> bool {
+        self.writes.load(SeqCst) > self.write
+    }
+
+    fn write<T: Send + 'static>(&self, write: impl FnOnce() -> J::Future<T>) -> Boxed<T> {
+        if self.is_dead() {
             return gone();
         }
         if self.writes.fetch_add(1, SeqCst) != self.write {
-            return write();
+            return Box::pin(write());
         }
         match self.at {
             At::DiesBefore => {
                 self.dead.store(true, SeqCst);
                 gone()
             }
-            At::DiesAfter => {
-                self.dead.store(true, SeqCst);
-                drop(write());
-                gone()
+            At::DiesAfter | At::AnswerLost => {
+                self.dead.store(self.at == At::DiesAfter, SeqCst);
+                let written = write();
+                Box::pin(async move {
+                    written.await?;
+                    gone().await
+                })
             }
-            At::AnswerLost => {
-                drop(write());
-                gone()
-            }
-            At::Refused => ready(Err(StoreError::unavailable("full"))),
+            At::Refused => Box::pin(async { Err(StoreError::unavailable("full")) }),
             At::Doubtful => gone(),
         }
     }
 
-    fn read<T: Send + 'static>(
-        &self,
-        read: impl FnOnce() -> Ready<Result<T, StoreError>>,
-    ) -> Ready<Result<T, StoreError>> {
-        if self.dead.load(SeqCst) { gone() } else { read() }
+    fn read<T: Send + 'static>(&self, read: impl FnOnce() -> J::Future<T>) -> Boxed<T> {
+        if self.is_dead() { gone() } else { Box::pin(read()) }
     }
 }
 
-fn gone<T>() -> Ready<Result<T, StoreError>> {
-    ready(Err(StoreError::unavailable("no answer").possibly_applied()))
+fn gone<T: Send + 'static>() -> Boxed<T> {
+    Box::pin(async { Err(StoreError::unavailable("no answer").possibly_applied()) })
 }
 
-impl SagaJournal for Cut {
-    type Future<T: Send + 'static> = Ready<Result<T, StoreError>>;
+impl<J: SagaJournal + Clone> SagaJournal for Cut<J> {
+    type Future<T: Send + 'static> = Boxed<T>;
 
-    fn create(&self, saga: NewSaga) -> Self::Future<Created> {
+    fn create(&self, saga: NewSaga) -> Boxed<Created> {
         self.write(|| self.journal.create(saga))
     }
-    fn append(&self, append: Append) -> Self::Future<Fenced> {
+    fn append(&self, append: Append) -> Boxed<Fenced> {
         self.write(|| self.journal.append(append))
     }
-    fn claim(&self, names: &[Arc<str>], lease: Duration, limit: u32) -> Self::Future<Vec<Journal>> {
+    fn claim(&self, names: &[Arc<str>], lease: Duration, limit: u32) -> Boxed<Vec<Journal>> {
         self.read(|| self.journal.claim(names, lease, limit))
     }
-    fn claim_one(&self, id: SagaId, lease: Duration) -> Self::Future<Option<Journal>> {
+    fn claim_one(&self, id: SagaId, lease: Duration) -> Boxed<Option<Journal>> {
         self.read(|| self.journal.claim_one(id, lease))
     }
-    fn renew(&self, id: SagaId, epoch: u64, lease: Duration) -> Self::Future<Fenced> {
+    fn renew(&self, id: SagaId, epoch: u64, lease: Duration) -> Boxed<Fenced> {
         self.read(|| self.journal.renew(id, epoch, lease))
     }
-    fn load(&self, id: SagaId) -> Self::Future<Option<Journal>> {
+    fn load(&self, id: SagaId) -> Boxed<Option<Journal>> {
         self.read(|| self.journal.load(id))
     }
-    fn list(&self, state: SagaState, after: Option<SagaId>, limit: u32) -> Self::Future<Vec<SagaId>> {
+    fn list(&self, state: SagaState, after: Option<SagaId>, limit: u32) -> Boxed<Vec<SagaId>> {
         self.read(|| self.journal.list(state, after, limit))
     }
 }
@@ -163,7 +168,7 @@ async fn at_every_write_in_every_way() {
                 if let Ok(first) = started {
                     assert_eq!(first.id(), run.id(), "{told}: one saga per key");
                 }
-                if cut.writes.load(SeqCst) <= write {
+                if !cut.was_reached() {
                     reached_end = true;
                     break;
                 }

@@ -1,1 +1,476 @@
+//! The rules without an engine: every answer, in every order, with a crash between any two, over the real reducer.
 
+use crate::machine::{
+    Action, Answer, Asking, Direction, EndState, Kind, Progress, Record, Spec, Stage, advance, settle_answer,
+    settle_probe,
+};
+use crate::{Doubt, Outcome, Policy, Probed, Refusal, Repeat, Undone};
+use serde_json::Value;
+use std::collections::{BTreeSet, HashSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+use tollgate_core::Timestamp;
+
+const NOW: Timestamp = Timestamp::from_unix_seconds(1_700_000_000);
+
+fn policy() -> Policy {
+    // time stands still here: nothing is ever waited for
+    Policy::default()
+        .attempts(2)
+        .backoff(Duration::ZERO)
+        .quiet(Duration::ZERO)
+}
+
+fn spec(name: &'static str, kind: Kind, undo: bool, probe: bool) -> Spec {
+    Spec {
+        name,
+        kind,
+        inputs: Vec::new(),
+        supersedes: Vec::new(),
+        has_effect: true,
+        has_undo: undo,
+        has_probe: probe,
+        park_in_doubt: false,
+        forward: policy(),
+        undo: policy(),
+        probe: policy(),
+    }
+}
+
+/// Reserve, capture (superseding it), a pivot, a retriable step.
+fn specs(probe: bool, park_in_doubt: bool) -> Arc<[Spec]> {
+    let hold = spec("hold", Kind::Compensable, true, probe);
+    let mut capture = spec("capture", Kind::Compensable, true, probe);
+    capture.supersedes.push(0);
+    capture.park_in_doubt = park_in_doubt;
+    let decide = spec("decide", Kind::Pivot, false, probe);
+    let tell = spec("tell", Kind::Retriable, false, probe);
+    [hold, capture, decide, tell].into()
+}
+
+/// A saga's sum and what is true at its peers.
+#[derive(Clone)]
+struct State {
+    progress: Progress,
+    happened: BTreeSet<usize>,
+    undone: BTreeSet<usize>,
+    crashes: u32,
+}
+
+impl State {
+    fn start(specs: &Arc<[Spec]>) -> Self {
+        let mut progress = Progress::new(Arc::clone(specs));
+        progress.apply(&Record::Created {
+            version: 1,
+            shape: String::new(),
+            input: Value::Null,
+            at: NOW,
+        });
+        Self {
+            progress,
+            happened: BTreeSet::new(),
+            undone: BTreeSet::new(),
+            crashes: 0,
+        }
+    }
+
+    fn key(&self) -> String {
+        let mut progress = self.progress.clone();
+        progress.records = 0;
+        // a retriable step counts its attempts without end, and decides nothing by it
+        progress.steps[3].forward.count = 0;
+        format!(
+            "{:?} {:?} {:?} {}",
+            progress, self.happened, self.undone, self.crashes
+        )
+    }
+
+    fn apply(&mut self, record: &Record) {
+        self.progress.apply(record);
+    }
+
+    fn open(&self, step: usize) -> bool {
+        self.happened.contains(&step) && !self.undone.contains(&step)
+    }
+}
+
+/// How a peer may treat one request: what it does, and what we hear.
+#[derive(Clone, Copy, Debug)]
+struct Way {
+    does: bool,
+    hears: Hears,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Hears {
+    Truth,
+    Nothing,
+    NotSent,
+    /// The process dies before it hears.
+    Crash,
+}
+
+const WAYS: [Way; 7] = [
+    Way {
+        does: true,
+        hears: Hears::Truth,
+    },
+    Way {
+        does: false,
+        hears: Hears::Truth,
+    },
+    Way {
+        does: true,
+        hears: Hears::Nothing,
+    },
+    Way {
+        does: false,
+        hears: Hears::Nothing,
+    },
+    Way {
+        does: false,
+        hears: Hears::NotSent,
+    },
+    Way {
+        does: true,
+        hears: Hears::Crash,
+    },
+    Way {
+        does: false,
+        hears: Hears::Crash,
+    },
+];
+
+/// Everything that may follow one action.
+fn successors(state: &State, action: Action, lies: bool) -> Vec<State> {
+    let asking = |step, direction| Asking {
+        step,
+        direction,
+        now: NOW,
+        seed: 0,
+    };
+    let mut all = Vec::new();
+    match action {
+        Action::Rest(_) => {}
+        Action::Wait { .. } => panic!("time stands still"),
+        Action::Probe { step } => {
+            for told in [true, false] {
+                let found = match (told, state.happened.contains(&step)) {
+                    (true, true) => Outcome::Done(Probed::Found(Value::Null)),
+                    (true, false) => Outcome::Done(Probed::NotFound),
+                    (false, _) => Outcome::Unknown(Doubt::new("-")),
+                };
+                let mut next = state.clone();
+                let record = settle_probe(&next.progress, asking(step, Direction::Forward), found);
+                next.apply(&record);
+                all.push(next);
+            }
+        }
+        Action::Attempt { step, direction } => {
+            for way in WAYS {
+                if way.hears == Hears::Crash && state.crashes >= 2 {
+                    continue;
+                }
+                let mut next = state.clone();
+                let answer = happen(&mut next, step, direction, way, lies);
+                match answer {
+                    Some(answer) => {
+                        let record = settle_answer(&next.progress, asking(step, direction), answer, true);
+                        next.apply(&record);
+                    }
+                    None => {
+                        next.crashes += 1;
+                        next.apply(&Record::Resumed { at: NOW });
+                    }
+                }
+                all.push(next);
+            }
+        }
+    }
+    all
+}
+
+fn happen(state: &mut State, step: usize, direction: Direction, way: Way, lies: bool) -> Option<Answer> {
+    match direction {
+        Direction::Forward => {
+            // a peer that has done it under this key answers so for ever
+            let known = state.happened.contains(&step);
+            if way.does {
+                state.happened.insert(step);
+            }
+            match way.hears {
+                Hears::Truth if way.does || known => Some(Answer::Done(Value::Null)),
+                Hears::Truth => Some(Answer::Refused(Refusal::new("no"))),
+                Hears::Nothing => Some(Answer::Unknown(Doubt::new("-"))),
+                Hears::NotSent => Some(Answer::Refused(Refusal::not_sent("-"))),
+                Hears::Crash => None,
+            }
+        }
+        Direction::Undo => {
+            let there = state.happened.contains(&step);
+            if way.does && there && !lies {
+                state.undone.insert(step);
+            }
+            match way.hears {
+                Hears::Truth if !there => Some(Answer::Undone(Undone::NothingThere)),
+                Hears::Truth if way.does || state.undone.contains(&step) => {
+                    Some(Answer::Undone(Undone::Reverted))
+                }
+                Hears::Truth => Some(Answer::Refused(Refusal::new("no"))),
+                Hears::Nothing => Some(Answer::Unknown(Doubt::new("-"))),
+                Hears::NotSent => Some(Answer::Refused(Refusal::not_sent("-"))),
+                Hears::Crash => None,
+            }
+        }
+    }
+}
+
+/// What is wrong with a state, if anything.
+fn wrong(state: &State, action: Action) -> Option<&'static str> {
+    let steps = &state.progress.steps;
+    let unwinding = state.progress.unwinding.is_some();
+    let pivot_done = steps[2].stage == Stage::Done;
+    let said_nothing_about = |step: usize| {
+        let told = steps[step].stuck.is_some() || steps[step].stage == Stage::Done;
+        let covered = state.progress.superseded_by(step).is_some();
+        !told
+            && !covered
+            && steps[step].stage != Stage::InDoubt
+            && !matches!(steps[step].stage, Stage::Intended | Stage::Undoing)
+    };
+    match action {
+        Action::Attempt {
+            direction: Direction::Undo,
+            ..
+        } if !unwinding => Some("an undo before the unwind"),
+        Action::Attempt {
+            direction: Direction::Forward,
+            ..
+        } if unwinding => Some("forward during the unwind"),
+        Action::Attempt {
+            step,
+            direction: Direction::Undo,
+        } if state.progress.superseded_by(step).is_some() => Some("a superseded undo"),
+        _ if unwinding && pivot_done => Some("an unwind behind the pivot"),
+        Action::Rest(EndState::Compensated) if (0..4).any(|step| open(state, step)) => {
+            Some("an open effect called compensated")
+        }
+        Action::Rest(EndState::Completed) if (0..4).any(|step| !state.open(step)) => {
+            Some("a step is missing")
+        }
+        Action::Rest(EndState::Parked)
+            if (0..4).any(|step| open(state, step) && said_nothing_about(step)) =>
+        {
+            Some("a parked saga that does not say what is open")
+        }
+        _ => None,
+    }
+}
+
+/// A refunded capture has also given back what was held for it.
+fn open(state: &State, step: usize) -> bool {
+    let refunded = step == 0 && state.undone.contains(&1);
+    state.open(step) && !refunded
+}
+
+struct Explored {
+    states: usize,
+    ends: HashSet<EndState>,
+    wrong: Option<&'static str>,
+}
+
+fn explore(specs: &Arc<[Spec]>, lies: bool) -> Explored {
+    let mut seen = HashSet::new();
+    let mut queue = VecDeque::from([State::start(specs)]);
+    let mut explored = Explored {
+        states: 0,
+        ends: HashSet::new(),
+        wrong: None,
+    };
+    while let Some(mut state) = queue.pop_front() {
+        let mut batch = Vec::new();
+        let action = advance(&mut state.progress, &mut batch, NOW);
+        if !seen.insert(state.key()) {
+            continue;
+        }
+        explored.states += 1;
+        if let Some(wrong) = wrong(&state, action) {
+            explored.wrong = Some(wrong);
+            break;
+        }
+        if let Action::Rest(end) = action {
+            explored.ends.insert(end);
+        }
+        queue.extend(successors(&state, action, lies));
+    }
+    explored
+}
+
+#[test]
+fn every_way_through() {
+    for probe in [false, true] {
+        for park_in_doubt in [false, true] {
+            let explored = explore(&specs(probe, park_in_doubt), false);
+            assert_eq!(explored.wrong, None, "probe: {probe}, park: {park_in_doubt}");
+            assert!(explored.states > 500, "{} states", explored.states);
+            let all = [EndState::Completed, EndState::Compensated, EndState::Parked];
+            assert_eq!(explored.ends, HashSet::from(all));
+        }
+    }
+}
+
+/// A twin that is broken on purpose: a compensation that says "undone" and undoes nothing must be found.
+#[test]
+fn the_check_bites() {
+    assert_eq!(
+        explore(&specs(true, false), true).wrong,
+        Some("an open effect called compensated")
+    );
+}
+
+fn sum(specs: &Arc<[Spec]>, records: &[Record]) -> Progress {
+    let mut progress = Progress::new(Arc::clone(specs));
+    for record in records {
+        progress.apply(record);
+    }
+    progress
+}
+
+fn intended(step: usize) -> Record {
+    Record::Intended {
+        step,
+        direction: Direction::Forward,
+        at: NOW,
+    }
+}
+
+fn again(step: usize, keyed: bool) -> Record {
+    Record::Again {
+        step,
+        direction: Direction::Forward,
+        doubt: true,
+        keyed,
+        why: crate::outcome::Why::new("-"),
+        at: NOW,
+        due: NOW,
+    }
+}
+
+fn next(progress: &mut Progress, now: Timestamp) -> (Vec<Record>, Action) {
+    let mut batch = Vec::new();
+    let action = advance(progress, &mut batch, now);
+    (batch, action)
+}
+
+/// A step that never took its key may not be sent again after a doubt.
+#[test]
+fn a_bare_doubt_is_not_repeated() {
+    let specs = specs(true, false);
+    let mut bare = sum(&specs, &[intended(0), again(0, false)]);
+    assert_eq!(next(&mut bare, NOW).1, Action::Probe { step: 0 });
+    let mut keyed = sum(&specs, &[intended(0), again(0, true)]);
+    assert!(matches!(next(&mut keyed, NOW).1, Action::Attempt { step: 0, .. }));
+}
+
+/// Past the peer's memory of keys a repeat is a new payment.
+#[test]
+fn nothing_in_doubt_is_repeated_past_the_window() {
+    let mut specs = specs(true, false).to_vec();
+    specs[0].forward = policy().window(Duration::from_secs(60));
+    let specs: Arc<[Spec]> = specs.into();
+    let records = [intended(0), again(0, true)];
+    let at = |seconds| NOW.saturating_add(Duration::from_secs(seconds));
+    assert!(matches!(
+        next(&mut sum(&specs, &records), at(59)).1,
+        Action::Attempt { .. }
+    ));
+    assert!(matches!(
+        next(&mut sum(&specs, &records), at(60)).1,
+        Action::Probe { .. }
+    ));
+}
+
+#[test]
+fn a_step_that_must_not_be_repeated_is_asked_about_after_a_crash() {
+    let mut specs = specs(true, false).to_vec();
+    specs[0].forward = policy().repeat(Repeat::Never);
+    let specs: Arc<[Spec]> = specs.into();
+    let mut crashed = sum(&specs, &[intended(0), Record::Resumed { at: NOW }]);
+    assert_eq!(next(&mut crashed, NOW).1, Action::Probe { step: 0 });
+}
+
+/// A no counts for the attempts before it only when it is the peer's word under the one key they carried.
+#[test]
+fn a_no_clears_a_doubt_only_under_one_key() {
+    let specs = specs(false, false);
+    let asking = Asking {
+        step: 0,
+        direction: Direction::Forward,
+        now: NOW,
+        seed: 0,
+    };
+    let doubtful = sum(&specs, &[intended(0), again(0, true)]);
+    let no = || Answer::Refused(Refusal::new("no"));
+    assert!(matches!(
+        settle_answer(&doubtful, asking, no(), true),
+        Record::Refused { .. }
+    ));
+    assert!(matches!(
+        settle_answer(&doubtful, asking, no(), false),
+        Record::Again { doubt: false, .. }
+    ));
+    let away = Answer::Refused(Refusal::not_sent("-"));
+    assert!(matches!(
+        settle_answer(&doubtful, asking, away, true),
+        Record::Again { doubt: false, .. }
+    ));
+}
+
+/// "Not found" right after the last attempt may only mean "not yet".
+#[test]
+fn not_found_proves_absence_only_after_the_quiet_time() {
+    let mut specs = specs(true, false).to_vec();
+    specs[0].probe = policy().quiet(Duration::from_secs(30));
+    let specs: Arc<[Spec]> = specs.into();
+    let progress = sum(&specs, &[intended(0), again(0, false)]);
+    let at = |seconds| Asking {
+        step: 0,
+        direction: Direction::Forward,
+        now: NOW.saturating_add(Duration::from_secs(seconds)),
+        seed: 0,
+    };
+    let probed = |seconds| settle_probe(&progress, at(seconds), Outcome::Done(Probed::NotFound));
+    assert!(matches!(probed(29), Record::Asked { due, .. } if due == at(30).now));
+    assert!(matches!(probed(30), Record::Refused { .. }));
+}
+
+#[test]
+fn journals_that_make_no_sense_are_refused() {
+    let specs = specs(false, false);
+    let mut progress = Progress::new(Arc::clone(&specs));
+    assert!(progress.read(3, &intended(9)).is_err_and(|error| error.at == 3));
+    assert!(Record::decode(0, b"{\"kind\":\"teleported\"}").is_err());
+    assert!(Record::decode(0, b"").is_err());
+}
+
+/// What a verb of yesterday looked like must be readable tomorrow.
+#[test]
+fn stored_forms_do_not_change() {
+    let stored = |record: &Record| String::from_utf8(record.encode().unwrap().to_vec()).unwrap();
+    let done = Record::Done {
+        step: 2,
+        output: serde_json::json!({"id": 5}),
+    };
+    assert_eq!(stored(&done), r#"{"kind":"done","step":2,"output":{"id":5}}"#);
+    assert_eq!(
+        stored(&intended(1)),
+        r#"{"kind":"intended","step":1,"direction":"forward","at":1700000000000000}"#
+    );
+    assert_eq!(
+        stored(&Record::Ended {
+            state: EndState::Compensated
+        }),
+        r#"{"kind":"ended","state":"compensated"}"#
+    );
+    assert_eq!(Record::decode(0, stored(&done).as_bytes()), Ok(done));
+}

@@ -41,16 +41,16 @@ pub async fn an_owner_and_its_successor_never_both_arm<S: IdempotencyStore>(subj
         let (again, unit) = (begin(subject, number, 0), subject.unit());
         let may_send = subject
             .together(8, |store, owner| async move {
-                let token = match owner {
-                    0 => old,
-                    _ => match ask!(store.begin(Begin {
-                        owner: Owner(u128::from(owner)),
-                        ..again
-                    })) {
+                let token = if owner == number % 8 {
+                    old
+                } else {
+                    let owner = Owner(u128::from(owner));
+                    match ask!(store.begin(Begin { owner, ..again })) {
                         Begun::Acquired(token) => token,
                         _ => return false,
-                    },
+                    }
                 };
+                tokio::task::yield_now().await;
                 ask!(store.arm(token, unit)) == Held::Held
             })
             .await;

@@ -1,0 +1,503 @@
+//! Idempotency stores in the state they are found in.
+
+use crate::{Next, Property, Shelf, check, holds};
+use std::time::Duration;
+use tollgate_core::Timestamp;
+use tollgate_core::store::idempotency::rule::{self, Change};
+use tollgate_core::store::idempotency::{
+    Begin, Begun, Completion, Doubt, Envelope, Held, IdempotencyStore, Phase, Record, RecordKey, Resolution,
+    Resolve, Resolved, Settled, Settlement, Token, Unresolved,
+};
+use tollgate_core::store::{Boxed, Capabilities};
+use tollgate_testkit::conformance::{Subject, idempotency as suite};
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Flaw {
+    None,
+    StartsAtEpochZero,
+    IgnoresArmInBegin,
+    ForgetsToArmAgain,
+    ComparesTheRequestLate,
+    ForgetsItsOwner,
+    StealsLive,
+    StealsArmed,
+    ClearsOnTimeout,
+    ReleaseForgetsTheRequest,
+    WaiterDeletes,
+    ArmsLate,
+    ArmsOnce,
+    RenewsNothing,
+    FencesLateRenewals,
+    ForgetsTheFence,
+    ForgetsTheHead,
+    OverwritesAnswers,
+    SettlesOnce,
+    DoubtIsFinal,
+    LastErrorWins,
+    MakesRecordsUp,
+    ForgetsEvidence,
+    BelievesInAbsenceEarly,
+    TakesStaleEvidence,
+    EvidenceBeatsAnything,
+    SweepsTheLiving,
+    SweepsWithoutLimit,
+    ListsInNoOrder,
+    ForgetsAnswersEarly,
+    LeavesNoTombstone,
+    ExpiresArmed,
+    OneKey,
+    Torn,
+}
+
+const FLAWS: &[(Flaw, &[&str])] = &[
+    (Flaw::StartsAtEpochZero, &["an_absent_key_is_claimed"]),
+    (Flaw::IgnoresArmInBegin, &["begin_can_arm_in_the_same_step"]),
+    (
+        Flaw::ForgetsToArmAgain,
+        &["a_repeated_begin_arms_when_it_says_so"],
+    ),
+    (
+        Flaw::ComparesTheRequestLate,
+        &["the_fingerprint_is_compared_first"],
+    ),
+    (Flaw::ForgetsItsOwner, &["a_lost_begin_is_recognised"]),
+    (
+        Flaw::StealsLive,
+        &["a_live_claim_cannot_be_taken_over", "waiters_change_nothing"],
+    ),
+    (
+        Flaw::StealsArmed,
+        &[
+            "an_armed_key_never_runs_again_by_time_alone",
+            "begin_can_arm_in_the_same_step",
+        ],
+    ),
+    (
+        Flaw::ClearsOnTimeout,
+        &[
+            "an_unknown_outcome_blocks_the_key",
+            "absence_needs_a_lapsed_lease",
+        ],
+    ),
+    (
+        Flaw::ReleaseForgetsTheRequest,
+        &[
+            "a_released_key_runs_again_for_the_same_request_only",
+            "the_fingerprint_is_compared_first",
+        ],
+    ),
+    (
+        Flaw::WaiterDeletes,
+        &[
+            "waiters_change_nothing",
+            "one_of_many_begins_wins",
+            "one_effect_under_contention",
+        ],
+    ),
+    (Flaw::ArmsLate, &["arming_needs_a_live_lease"]),
+    (Flaw::ArmsOnce, &["a_lost_arm_is_recognised"]),
+    (Flaw::RenewsNothing, &["a_renewal_extends_the_lease"]),
+    (Flaw::FencesLateRenewals, &["an_armed_owner_may_renew_late"]),
+    (
+        Flaw::ForgetsTheFence,
+        &[
+            "a_stale_token_changes_nothing",
+            "a_lapsed_claim_is_taken_over_and_its_owner_fenced",
+            "an_owner_and_its_successor_never_both_arm",
+        ],
+    ),
+    (Flaw::ForgetsTheHead, &["an_answer_is_replayed_byte_for_byte"]),
+    (Flaw::OverwritesAnswers, &["a_completed_record_never_changes"]),
+    (Flaw::SettlesOnce, &["a_settlement_can_be_repeated"]),
+    (Flaw::DoubtIsFinal, &["the_owner_may_settle_its_own_doubt"]),
+    (
+        Flaw::LastErrorWins,
+        &["only_a_lost_owner_may_still_prove_absence"],
+    ),
+    (Flaw::MakesRecordsUp, &["settling_what_is_absent_says_so"]),
+    (Flaw::ForgetsEvidence, &["evidence_ends_a_doubt_and_is_kept"]),
+    (Flaw::BelievesInAbsenceEarly, &["absence_needs_a_lapsed_lease"]),
+    (Flaw::TakesStaleEvidence, &["evidence_of_another_epoch_is_stale"]),
+    (
+        Flaw::EvidenceBeatsAnything,
+        &[
+            "what_is_settled_needs_no_evidence",
+            "a_completed_record_never_changes",
+        ],
+    ),
+    (
+        Flaw::SweepsTheLiving,
+        &["the_sweep_marks_lost_owners_and_nobody_else"],
+    ),
+    (
+        Flaw::SweepsWithoutLimit,
+        &["the_sweep_marks_lost_owners_and_nobody_else"],
+    ),
+    (Flaw::ListsInNoOrder, &["open_outcomes_are_listed_in_pages"]),
+    (
+        Flaw::ForgetsAnswersEarly,
+        &["an_answer_is_kept_for_its_retention"],
+    ),
+    (Flaw::LeavesNoTombstone, &["collecting_leaves_a_tombstone"]),
+    (
+        Flaw::ExpiresArmed,
+        &[
+            "collecting_never_touches_open_outcomes",
+            "an_armed_key_never_runs_again_by_time_alone",
+        ],
+    ),
+    (Flaw::OneKey, &["keys_do_not_touch_each_other"]),
+    (
+        Flaw::Torn,
+        &["one_of_many_begins_wins", "one_effect_under_contention"],
+    ),
+];
+
+macro_rules! table {
+    ($($name:ident,)+) => {
+        const PROPERTIES: &[Property<Flaw>] = &[$((stringify!($name), |flaw| {
+            holds(async move { suite::$name(&subject(flaw)).await })
+        }),)+];
+    };
+}
+tollgate_testkit::each_idempotency_property!(table);
+
+#[test]
+fn every_flaw_is_caught_and_every_property_catches_one() {
+    check(PROPERTIES, Flaw::None, FLAWS);
+}
+
+fn subject(flaw: Flaw) -> Subject<Flawed> {
+    Subject::manual(|clock| Flawed {
+        flaw,
+        shelf: Shelf::new(clock, flaw == Flaw::Torn),
+    })
+}
+
+#[derive(Debug)]
+struct Flawed {
+    flaw: Flaw,
+    shelf: Shelf<RecordKey, Record>,
+}
+
+impl Flawed {
+    fn step<T: Send + 'static>(
+        &self,
+        key: RecordKey,
+        decide: impl FnOnce(Flaw, Option<&Record>, Timestamp) -> (Change, T) + Send + 'static,
+    ) -> Boxed<T> {
+        let flaw = self.flaw;
+        let key = if flaw == Flaw::OneKey {
+            RecordKey::new([0; 32])
+        } else {
+            key
+        };
+        self.shelf.step(key, move |record, now| {
+            let (change, answer) = decide(flaw, record, now);
+            let next = match change {
+                Change::Keep => Next::Keep,
+                Change::Put(record) => Next::Put(record),
+                Change::Remove => Next::Remove,
+            };
+            (next, answer)
+        })
+    }
+
+    fn each(&self, limit: u32, decide: impl Fn(&Record, Timestamp) -> Change) -> Boxed<u64> {
+        self.shelf.all(|rows, now| {
+            let changes: Vec<_> = rows
+                .iter()
+                .map(|(key, record)| (*key, decide(record, now)))
+                .filter(|(_, change)| *change != Change::Keep)
+                .take(usize::try_from(limit).unwrap())
+                .collect();
+            let changed = u64::try_from(changes.len()).unwrap();
+            for (key, change) in changes {
+                match change {
+                    Change::Put(record) => rows.insert(key, record),
+                    _ => rows.remove(&key),
+                };
+            }
+            changed
+        })
+    }
+}
+
+/// The record as if something else were true of it.
+fn seen(
+    record: Option<&Record>,
+    when: impl Fn(&Record) -> bool,
+    change: impl Fn(&mut Record),
+) -> Option<Record> {
+    let mut record = record.cloned()?;
+    if when(&record) {
+        change(&mut record);
+    }
+    Some(record)
+}
+
+const fn lapse(record: &mut Record) {
+    record.lease_until = Timestamp::EPOCH;
+}
+
+fn begin(flaw: Flaw, record: Option<&Record>, asked: &Begin, now: Timestamp) -> (Change, Begun) {
+    let mut asked = *asked;
+    let lapsed = |r: &Record| r.lease_until < now;
+    let seen = match flaw {
+        Flaw::StealsLive => seen(
+            record,
+            |r| r.phase == Phase::Prepared && r.owner != asked.owner,
+            lapse,
+        ),
+        Flaw::StealsArmed => seen(
+            record,
+            |r| r.phase == Phase::Armed && lapsed(r),
+            |r| r.phase = Phase::Prepared,
+        ),
+        Flaw::ReleaseForgetsTheRequest => seen(
+            record,
+            |r| r.phase == Phase::Released,
+            |r| r.fingerprint = asked.fingerprint,
+        ),
+        Flaw::ForgetsItsOwner => seen(record, |_| true, |r| r.owner.0 ^= 1),
+        Flaw::IgnoresArmInBegin => {
+            asked.arm = false;
+            record.cloned()
+        }
+        Flaw::ComparesTheRequestLate if record.is_some_and(|r| r.phase == Phase::Armed) => {
+            asked.fingerprint = record.unwrap().fingerprint;
+            record.cloned()
+        }
+        Flaw::ForgetsToArmAgain if record.is_some() => {
+            asked.arm = false;
+            record.cloned()
+        }
+        _ => record.cloned(),
+    };
+    match (flaw, rule::begin(seen.as_ref(), &asked, now)) {
+        (Flaw::StartsAtEpochZero, (Change::Put(next), Begun::Acquired(token))) if token.epoch == 1 => (
+            Change::Put(Record { epoch: 0, ..next }),
+            Begun::Acquired(Token { epoch: 0, ..token }),
+        ),
+        (Flaw::WaiterDeletes, (_, begun @ Begun::InFlight { .. })) => (Change::Remove, begun),
+        (_, answer) => answer,
+    }
+}
+
+fn arm(
+    flaw: Flaw,
+    record: Option<&Record>,
+    token: &Token,
+    lease: Duration,
+    now: Timestamp,
+) -> (Change, Held) {
+    match flaw {
+        Flaw::ArmsLate => {
+            let alive = seen(record, |r| r.phase == Phase::Prepared, |r| r.lease_until = now);
+            rule::arm(alive.as_ref(), token, lease, now)
+        }
+        Flaw::ArmsOnce if record.is_some_and(|r| r.phase == Phase::Armed) => (Change::Keep, Held::Fenced),
+        _ => rule::arm(record, &holder(flaw, record, token), lease, now),
+    }
+}
+
+fn renew(
+    flaw: Flaw,
+    record: Option<&Record>,
+    token: &Token,
+    lease: Duration,
+    now: Timestamp,
+) -> (Change, Held) {
+    match (
+        flaw,
+        rule::renew(record, &holder(flaw, record, token), lease, now),
+    ) {
+        (Flaw::RenewsNothing, (_, held)) => (Change::Keep, held),
+        (Flaw::FencesLateRenewals, _) if record.is_some_and(|r| r.lease_until < now) => {
+            (Change::Keep, Held::Fenced)
+        }
+        (_, answer) => answer,
+    }
+}
+
+/// Who the store takes the caller for.
+fn holder(flaw: Flaw, record: Option<&Record>, token: &Token) -> Token {
+    match (flaw, record) {
+        (Flaw::ForgetsTheFence, Some(record)) => Token {
+            epoch: record.epoch,
+            owner: record.owner,
+            ..*token
+        },
+        _ => *token,
+    }
+}
+
+fn settle(
+    flaw: Flaw,
+    record: Option<&Record>,
+    token: &Token,
+    how: &Settlement,
+    now: Timestamp,
+) -> (Change, Settled) {
+    let token = holder(flaw, record, token);
+    let unknown = |r: &Record| r.phase == Phase::Unknown;
+    let seen = match flaw {
+        Flaw::OverwritesAnswers => seen(
+            record,
+            |r| r.phase == Phase::Completed,
+            |r| r.phase = Phase::Armed,
+        ),
+        Flaw::LastErrorWins => seen(record, unknown, |r| r.doubt = Some(Doubt::OwnerLost)),
+        _ => record.cloned(),
+    };
+    match (flaw, rule::settle(seen.as_ref(), &token, how, now)) {
+        (Flaw::MakesRecordsUp, (_, Settled::Gone)) => (Change::Keep, Settled::Applied),
+        (Flaw::SettlesOnce, (change, Settled::AlreadyApplied)) => (change, Settled::Fenced(Phase::Completed)),
+        (Flaw::DoubtIsFinal, _) if record.is_some_and(unknown) => {
+            (Change::Keep, Settled::Fenced(Phase::Unknown))
+        }
+        (Flaw::ClearsOnTimeout, (Change::Put(next), settled)) if next.phase == Phase::Unknown => (
+            Change::Put(Record {
+                phase: Phase::Released,
+                doubt: None,
+                ..next
+            }),
+            settled,
+        ),
+        (Flaw::ForgetsTheHead, (Change::Put(mut next), settled)) => {
+            let envelope = next
+                .completion
+                .as_mut()
+                .and_then(|c: &mut Completion| c.envelope.as_mut());
+            if let Some(envelope) = envelope {
+                *envelope = Envelope {
+                    head: None,
+                    ..envelope.clone()
+                };
+            }
+            (Change::Put(next), settled)
+        }
+        (_, answer) => answer,
+    }
+}
+
+fn resolve(flaw: Flaw, record: Option<&Record>, asked: &Resolve, now: Timestamp) -> (Change, Resolved) {
+    let mut asked = asked.clone();
+    let seen = match flaw {
+        Flaw::BelievesInAbsenceEarly => seen(record, |r| r.phase == Phase::Unknown, lapse),
+        Flaw::EvidenceBeatsAnything => seen(
+            record,
+            |_| asked.resolution != Resolution::Released,
+            |r| {
+                r.phase = Phase::Unknown;
+            },
+        ),
+        Flaw::TakesStaleEvidence => {
+            asked.epoch = record.map_or(0, |r| r.epoch);
+            record.cloned()
+        }
+        _ => record.cloned(),
+    };
+    match (flaw, rule::resolve(seen.as_ref(), &asked, now)) {
+        (Flaw::ForgetsEvidence, (Change::Put(next), resolved)) => (
+            Change::Put(Record {
+                evidence: None,
+                ..next
+            }),
+            resolved,
+        ),
+        (_, answer) => answer,
+    }
+}
+
+impl IdempotencyStore for Flawed {
+    type Future<T: Send + 'static> = Boxed<T>;
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::IN_MEMORY
+    }
+
+    fn begin(&self, asked: Begin) -> Boxed<Begun> {
+        self.step(asked.key, move |flaw, record, now| {
+            begin(flaw, record, &asked, now)
+        })
+    }
+
+    fn arm(&self, token: Token, lease: Duration) -> Boxed<Held> {
+        self.step(token.key, move |flaw, record, now| {
+            arm(flaw, record, &token, lease, now)
+        })
+    }
+
+    fn renew(&self, token: Token, lease: Duration) -> Boxed<Held> {
+        self.step(token.key, move |flaw, record, now| {
+            renew(flaw, record, &token, lease, now)
+        })
+    }
+
+    fn settle(&self, token: Token, how: &Settlement) -> Boxed<Settled> {
+        let how = how.clone();
+        self.step(token.key, move |flaw, record, now| {
+            settle(flaw, record, &token, &how, now)
+        })
+    }
+
+    fn resolve(&self, asked: Resolve) -> Boxed<Resolved> {
+        self.step(asked.key, move |flaw, record, now| {
+            resolve(flaw, record, &asked, now)
+        })
+    }
+
+    fn get(&self, key: RecordKey) -> Boxed<Option<Record>> {
+        self.step(key, |_, record, _| (Change::Keep, record.cloned()))
+    }
+
+    fn unresolved(&self, after: Option<RecordKey>, limit: u32) -> Boxed<Vec<Unresolved>> {
+        let flaw = self.flaw;
+        self.shelf.all(|rows, now| {
+            let mut found: Vec<_> = rows
+                .iter()
+                .filter(|(key, record)| {
+                    after.is_none_or(|after| **key > after) && rule::is_unresolved(record, now)
+                })
+                .map(|(key, record)| Unresolved::of(*key, record))
+                .collect();
+            found.sort_by_key(|open| open.key);
+            if flaw == Flaw::ListsInNoOrder {
+                found.reverse();
+            }
+            found.truncate(usize::try_from(limit).unwrap());
+            found
+        })
+    }
+
+    fn sweep(&self, limit: u32) -> Boxed<u64> {
+        let flaw = self.flaw;
+        let limit = if flaw == Flaw::SweepsWithoutLimit {
+            u32::MAX
+        } else {
+            limit
+        };
+        self.each(limit, |record, now| match flaw {
+            Flaw::SweepsTheLiving => rule::sweep(record, Timestamp::MAX),
+            _ => rule::sweep(record, now),
+        })
+    }
+
+    fn collect(&self, tombstone: Duration, limit: u32) -> Boxed<u64> {
+        let flaw = self.flaw;
+        self.each(limit, |record, now| match flaw {
+            Flaw::ExpiresArmed
+                if matches!(record.phase, Phase::Armed | Phase::Unknown) && record.lease_until < now =>
+            {
+                Change::Remove
+            }
+            Flaw::ForgetsAnswersEarly if record.phase == Phase::Completed => Change::Remove,
+            Flaw::LeavesNoTombstone => match rule::collect(record, tombstone, now) {
+                Change::Put(_) => Change::Remove,
+                other => other,
+            },
+            _ => rule::collect(record, tombstone, now),
+        })
+    }
+}

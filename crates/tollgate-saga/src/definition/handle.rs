@@ -58,7 +58,7 @@ mod sealed {
     message = "a step cannot take `{Self}` as its input",
     note = "give it a handle (`order`), a tuple of handles (`(order, hold)`), or `()`"
 )]
-pub trait Inputs<'b>: sealed::Sealed {
+pub trait Inputs<'b>: sealed::Sealed + Copy {
     /// What the step will get.
     type Value: Send + 'static;
 

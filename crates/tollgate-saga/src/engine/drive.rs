@@ -8,7 +8,7 @@ use crate::machine::{
 };
 use crate::outcome::{Doubt, Outcome, Probed, Refusal, Why};
 use crate::policy::{Policy, mixed};
-use crate::step::{Calling, seed};
+use crate::step::{Attempting, Calling, seed};
 use serde_json::Value;
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -119,26 +119,17 @@ impl<J: SagaJournal> Held<J> {
     }
 
     async fn attempt(&mut self, step: StepIndex, direction: Direction) -> Result<Record, Lost> {
+        let spec = &self.progress.specs[step];
         let policy = match direction {
-            Direction::Forward => self.progress.specs[step].forward,
-            Direction::Undo => self.progress.specs[step].undo,
+            Direction::Forward => spec.forward,
+            Direction::Undo => spec.undo,
         };
         let call = self.call(step, direction, &policy);
         let key = call.key.clone();
-        let plan = Arc::clone(&self.plan);
-        let ended = {
-            let values = self.values(step);
-            let output = self.progress.steps[step].output.as_ref();
-            let erased = &plan.steps[step];
-            // making the future runs the step's own code, which may panic as well
-            let made = match (direction, &erased.undo) {
-                (Direction::Forward, _) => caught_now(|| (erased.run)(call, &values)),
-                (Direction::Undo, Some(undo)) => caught_now(|| undo(call, &values, output)),
-                (Direction::Undo, None) => return Ok(broken(step, direction)),
-            };
-            made
+        let Some(made) = self.make(step, direction, call) else {
+            return Ok(broken(step, direction));
         };
-        let ended = match ended {
+        let ended = match made {
             Ok(running) => self.keeping(timeout(policy.timeout, caught(running))).await?,
             Err(panic) => Ok(Err(panic)),
         };
@@ -156,11 +147,29 @@ impl<J: SagaJournal> Held<J> {
         ))
     }
 
+    /// The attempt's future. Making it runs the step's own code, which may panic as well.
+    fn make(
+        &self,
+        step: StepIndex,
+        direction: Direction,
+        call: Calling,
+    ) -> Option<Result<Attempting, Panicked>> {
+        let erased = &self.plan.steps[step];
+        let values = self.values(step);
+        match direction {
+            Direction::Forward => Some(caught_now(|| (erased.run)(call, &values))),
+            Direction::Undo => {
+                let undo = erased.undo.as_ref()?;
+                let output = self.progress.steps[step].output.as_ref();
+                Some(caught_now(|| undo(call, &values, output)))
+            }
+        }
+    }
+
     async fn probe(&mut self, step: StepIndex) -> Result<Record, Lost> {
         let policy = self.progress.specs[step].probe;
         let call = self.call(step, Direction::Forward, &policy);
-        let plan = Arc::clone(&self.plan);
-        let made = match &plan.steps[step].probe {
+        let made = match &self.plan.steps[step].probe {
             Some(probe) => caught_now(|| probe(call, &self.values(step))),
             None => return Ok(broken(step, Direction::Forward)),
         };

@@ -29,7 +29,7 @@ mod service;
 
 pub use context::StepContext;
 pub(crate) use context::{Call as Calling, seed};
-pub(crate) use erased::ErasedSteps;
+pub(crate) use erased::{Attempting, ErasedSteps};
 pub use service::via;
 
 use crate::definition::{Brand, Out};

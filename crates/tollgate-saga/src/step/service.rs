@@ -5,6 +5,8 @@ use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use tower_service::Service;
 
+type Called<T, E> = Pin<Box<dyn Future<Output = Result<T, E>> + Send>>;
+
 /// Makes a step's function of any tower service: `service` finds it in what the definition depends on, `request` makes the request. The
 /// service is made ready and called once per attempt; whether it wears layers is its owner's business.
 ///
@@ -31,10 +33,7 @@ use tower_service::Service;
 pub fn via<D, In, S, Req>(
     service: impl Fn(&D) -> S + Send + Sync + 'static,
     request: impl Fn(&StepContext<D>, In) -> Req + Send + Sync + 'static,
-) -> impl Fn(StepContext<D>, In) -> Pin<Box<dyn Future<Output = Result<S::Response, S::Error>> + Send>>
-+ Send
-+ Sync
-+ 'static
+) -> impl Fn(StepContext<D>, In) -> Called<S::Response, S::Error> + Send + Sync + 'static
 where
     S: Service<Req, Future: Send> + Send + 'static,
     Req: Send + 'static,

@@ -45,6 +45,12 @@ pub enum OpenError {
         /// The newest schema this build knows.
         known: i64,
     },
+    /// It is somebody else's database.
+    #[error("{path:?} is another application's database: give tollgate a file of its own")]
+    Foreign {
+        /// Which.
+        path: PathBuf,
+    },
     /// The writer's thread could not be started.
     #[error("cannot start the writer's thread")]
     Thread(#[source] std::io::Error),
@@ -55,6 +61,8 @@ pub(crate) fn step_failed(error: rusqlite::Error) -> StoreError {
     let kind = match &error {
         rusqlite::Error::SqliteFailure(failure, _) => match failure.code {
             rusqlite::ErrorCode::DiskFull => StoreErrorKind::Full,
+            // a saga's id that belongs to another saga
+            rusqlite::ErrorCode::ConstraintViolation => StoreErrorKind::Unsupported,
             rusqlite::ErrorCode::DatabaseCorrupt | rusqlite::ErrorCode::NotADatabase => {
                 StoreErrorKind::Unreadable
             }

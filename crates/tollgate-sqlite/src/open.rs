@@ -15,6 +15,9 @@ const MIGRATIONS: [&str; 1] = [include_str!("../migrations/0001_ports.sql")];
 /// More statements than all ports together have.
 const STATEMENTS: usize = 64;
 
+/// Marks a file as ours ("tlgt" in ASCII), as SQLite's `application_id` is meant for.
+const APPLICATION: i64 = 0x746c_6774;
+
 /// How long a step waits for another process's transaction.
 const BUSY: Duration = Duration::from_secs(10);
 
@@ -111,7 +114,7 @@ fn prepare(path: &Path) -> Result<Connection, OpenError> {
     connection.busy_timeout(BUSY).map_err(unopenable)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     // before anything is written to a file that is not ours to write
-    refuse_newer(&connection, path)?;
+    recognise(&connection, path)?;
     make_safe(&connection, path)?;
     migrate(&mut connection, path)?;
     Ok(connection)
@@ -178,25 +181,34 @@ fn migrate(connection: &mut Connection, path: &Path) -> Result<(), OpenError> {
     let transaction = connection
         .transaction_with_behavior(TransactionBehavior::Immediate)
         .map_err(unopenable)?;
-    let (found, known) = refuse_newer(&transaction, path)?;
+    let (found, known) = recognise(&transaction, path)?;
     for migration in MIGRATIONS.iter().skip(usize::try_from(found).unwrap_or(0)) {
         transaction.execute_batch(migration).map_err(unopenable)?;
     }
-    transaction
-        .pragma_update(None, "user_version", known)
-        .map_err(unopenable)?;
+    for (pragma, value) in [("user_version", known), ("application_id", APPLICATION)] {
+        transaction
+            .pragma_update(None, pragma, value)
+            .map_err(unopenable)?;
+    }
     transaction.commit().map_err(unopenable)
 }
 
-/// The file's schema and the newest one this build knows.
-fn refuse_newer(connection: &Connection, path: &Path) -> Result<(i64, i64), OpenError> {
+/// The file's schema and the newest one this build knows. Refuses files of a newer build, and of other applications.
+fn recognise(connection: &Connection, path: &Path) -> Result<(i64, i64), OpenError> {
+    let ask = |sql: &str| -> Result<i64, OpenError> {
+        connection
+            .query_row(sql, [], |row| row.get(0))
+            .map_err(|source| OpenError::Unopenable {
+                path: path.into(),
+                source,
+            })
+    };
     let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
-    let found: i64 = connection
-        .query_row("pragma user_version", [], |row| row.get(0))
-        .map_err(|source| OpenError::Unopenable {
-            path: path.into(),
-            source,
-        })?;
+    let found = ask("pragma user_version")?;
+    let empty = found == 0 && ask("select count(*) from sqlite_schema")? == 0;
+    if !empty && ask("pragma application_id")? != APPLICATION {
+        return Err(OpenError::Foreign { path: path.into() });
+    }
     if found > known {
         return Err(OpenError::Newer {
             path: path.into(),

@@ -4,8 +4,10 @@ use crate::open::make_safe;
 use crate::{OpenError, Sqlite};
 use rusqlite::Connection;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use tollgate_core::store::StoreErrorKind;
+use tollgate_core::store::audit::{AuditStore, Receipt, chain};
 use tollgate_core::{Clock, Timestamp};
 
 fn fresh() -> (tempfile::TempDir, PathBuf) {
@@ -183,4 +185,54 @@ async fn a_dead_writer_answers_with_an_error() {
     assert_eq!(later.kind(), StoreErrorKind::Unavailable);
     drop(store);
     assert_eq!(count(&Sqlite::open(&path).unwrap()).await, 1);
+}
+
+/// A full disk is told as such, loses nothing that was acknowledged, and is over when there is room again.
+#[tokio::test]
+async fn a_full_disk_loses_nothing() {
+    let (_folder, path) = fresh();
+    let store = Sqlite::open(&path).unwrap();
+    let limit = |pages: i64| {
+        store.step(move |connection, _| {
+            connection.query_row(&format!("pragma max_page_count = {pages}"), [], |row| {
+                row.get::<_, i64>(0)
+            })
+        })
+    };
+    let pages = limit(1).await.unwrap(); // answers with what is in use, which it cannot go below
+    limit(pages + 20).await.unwrap();
+    let body: Arc<[u8]> = vec![7; 3_000].into();
+    let mut acknowledged = 0;
+    let error = loop {
+        // several at a time, so that what fails shares a commit with what does not
+        let answers: Vec<_> = (0..4).map(|_| store.append("c", Arc::clone(&body))).collect();
+        let mut failed = None;
+        for answer in answers {
+            match answer.await {
+                Ok(_) => acknowledged += 1,
+                Err(error) => failed = Some(error),
+            }
+        }
+        if let Some(error) = failed {
+            break error;
+        }
+        assert!(acknowledged < 1_000, "the limit does not hold");
+    };
+    assert_eq!(
+        (error.kind(), error.may_have_happened()),
+        (StoreErrorKind::Full, false),
+        "{error:?}"
+    );
+    assert!(acknowledged > 4);
+    assert_eq!(store.head("c").await.unwrap().seq, acknowledged);
+    limit(pages + 1_000).await.unwrap();
+    assert_eq!(store.append("c", body).await.unwrap().seq, acknowledged + 1);
+    let entries = store.read("c", 0, 1_000).await.unwrap();
+    chain::verify(
+        "c",
+        Receipt::START,
+        &entries,
+        Some(store.head("c").await.unwrap()),
+    )
+    .unwrap();
 }

@@ -22,8 +22,8 @@ pub(crate) struct Writer {
 
 /// A step with its place for the answer.
 trait Job: Send {
-    /// Runs inside the transaction. `false` when it failed and is to be rolled back.
-    fn run(&mut self, connection: &Connection, now: Timestamp) -> bool;
+    /// Runs inside the transaction. When it fails, it is to be rolled back.
+    fn run(&mut self, connection: &Connection, now: Timestamp) -> Result<(), StoreError>;
 
     /// Answers, once it is known whether the transaction was committed.
     fn answer(self: Box<Self>, committed: Result<(), StoreError>);
@@ -40,14 +40,14 @@ where
     T: Send,
     F: FnOnce(&Connection, Timestamp) -> rusqlite::Result<T> + Send,
 {
-    fn run(&mut self, connection: &Connection, now: Timestamp) -> bool {
+    fn run(&mut self, connection: &Connection, now: Timestamp) -> Result<(), StoreError> {
         let Some(step) = self.step.take() else {
-            return false;
+            return Err(StoreError::unavailable("the step ran before"));
         };
         let done = step(connection, now).map_err(step_failed);
-        let succeeded = done.is_ok();
+        let ran = done.as_ref().map(|_| ()).map_err(StoreError::clone);
         self.done = Some(done);
-        succeeded
+        ran
     }
 
     fn answer(self: Box<Self>, committed: Result<(), StoreError>) {
@@ -131,22 +131,29 @@ fn commit(connection: &Connection, clock: &dyn Clock, batch: &mut [Box<dyn Job>]
     // only now: another process may have held the lock for seconds, and leases count from the moment they are written
     let now = clock.now();
     for job in batch {
-        let ran = connection.execute_batch("savepoint step").is_ok() && job.run(connection, now);
-        let end = if ran {
-            "release step"
-        } else {
-            "rollback to step; release step"
+        connection
+            .execute_batch("savepoint step")
+            .map_err(|error| abandon(connection, error))?;
+        let end = match job.run(connection, now) {
+            Ok(()) => "release step",
+            // a full disk and the like: SQLite has rolled back the whole transaction by itself
+            Err(error) if connection.is_autocommit() => return Err(error),
+            Err(_) => "rollback to step; release step",
         };
-        if let Err(error) = connection.execute_batch(end) {
-            let _ = connection.execute_batch("rollback");
-            return Err(step_failed(error));
-        }
+        connection
+            .execute_batch(end)
+            .map_err(|error| abandon(connection, error))?;
     }
-    connection.execute_batch("commit").map_err(|error| {
-        let _ = connection.execute_batch("rollback");
-        // the flush may have reached the disk before it failed
-        step_failed(error).possibly_applied()
-    })
+    // the flush may have reached the disk before it failed
+    connection
+        .execute_batch("commit")
+        .map_err(|error| abandon(connection, error).possibly_applied())
+}
+
+/// Rolls everything back. Should that fail too, the next batch tries again.
+fn abandon(connection: &Connection, error: rusqlite::Error) -> StoreError {
+    let _ = connection.execute_batch("rollback");
+    step_failed(error)
 }
 
 /// The answer to a step. Dropping it does not stop the step.

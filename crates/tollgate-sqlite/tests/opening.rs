@@ -218,6 +218,25 @@ fn a_newer_schema_is_refused_and_left_alone() {
     assert!(std::fs::read(&path).unwrap() == before, "the file was changed");
 }
 
+/// Another application's database is not ours to add tables to, whatever version it says it has.
+#[test]
+fn another_applications_database_is_refused_and_left_alone() {
+    for version in [0, 1] {
+        let (_folder, path) = fresh();
+        let theirs = Connection::open(&path).unwrap();
+        theirs
+            .execute_batch(&format!(
+                "create table saga (title text); pragma user_version = {version}"
+            ))
+            .unwrap();
+        drop(theirs);
+        let before = std::fs::read(&path).unwrap();
+        let error = Sqlite::open(&path).unwrap_err();
+        assert!(matches!(error, OpenError::Foreign { .. }), "{error:?}");
+        assert!(std::fs::read(&path).unwrap() == before, "the file was changed");
+    }
+}
+
 /// A file of somebody else's is refused and left as it is, and the error names it.
 #[test]
 fn what_is_no_store_is_refused() {

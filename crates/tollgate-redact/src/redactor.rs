@@ -17,7 +17,7 @@ pub enum Kind {
     Track1,
     /// Track 2 of a magnetic stripe. Nothing of it is shown.
     Track2,
-    /// A PIN or PIN block; only in the [strict](Redactor::strict) profile, and as the value of a
+    /// A PIN after its label, only in the [strict](Redactor::strict) profile; and a PIN or PIN block that is the value of a
     /// [field](Redactor::redact_field) with such a name.
     Pin,
 }
@@ -136,8 +136,8 @@ impl Redactor {
         }
     }
 
-    /// Off by default. Also masks what is card data only sometimes: numbers that are wrapped over a line end, PINs and
-    /// PIN blocks after their label, and three or four digits after the label `cid`.
+    /// Off by default. Also masks what is card data only sometimes: numbers that are wrapped over a line end, PINs
+    /// after their label, and three or four digits after the label `cid`.
     ///
     /// For text that nobody needs to read digit by digit, such as what a payment terminal sends.
     #[must_use]

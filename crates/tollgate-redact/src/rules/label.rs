@@ -76,7 +76,12 @@ pub(crate) fn names_card_number(text: &[u8], at: usize) -> bool {
     if !matches!(last | 0x20, b'n' | b'm' | b'r' | b'o') {
         return false;
     }
-    let whole_word = |word: &str| ends_with(name, word) && word_starts(name, name.len() - word.len());
+    let whole_word = |word: &str| {
+        let start = name.len().saturating_sub(word.len());
+        // A digit may stand right before it, as where a field without a separator ends.
+        ends_with(name, word)
+            && (word_starts(name, start) || name[..start].last().is_some_and(u8::is_ascii_digit))
+    };
     if ["pan", "ccn", "ccnum", "ccnumber"].into_iter().any(whole_word) {
         return true;
     }
@@ -200,5 +205,65 @@ pub(crate) fn kind_of_field(name: &[u8]) -> Option<Kind> {
         Some(Kind::Pin)
     } else {
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_card_number_is_named_by_whole_words() {
+        let names = |text: &str| names_card_number(text.as_bytes(), text.len());
+        for text in [
+            "pan=",
+            "\"pan\": \"",
+            "card_number: ",
+            "cardNumber=",
+            "card%5Bnumber%5D=",
+            "ccnum ",
+            "1234pan: ",
+            "PAN",
+        ] {
+            assert!(names(text), "{text}");
+        }
+        for text in [
+            "span=",
+            "company: ",
+            "order_number=",
+            "number=",
+            "account no ",
+            "cardholder: ",
+            "",
+        ] {
+            assert!(!names(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_code_is_named_by_its_own_labels() {
+        let names = |text: &str| names_security_code(text.as_bytes(), text.len(), false);
+        for text in [
+            "cvv=",
+            "CVC2: ",
+            "card_cvc=",
+            "security code is ",
+            "<CVV2>",
+            "cvvCode\":\"",
+            "\u{1b}[3mcvc\u{1b}[0m=",
+        ] {
+            assert!(names(text), "{text}");
+            assert!(may_end(text.as_bytes()), "{text}");
+        }
+        for text in [
+            "</CVV2>",
+            "cvv_attempts=",
+            "xcvv=",
+            "code: ",
+            "cid=",
+            "[REDACTED_CVV] ",
+        ] {
+            assert!(!names(text), "{text}");
+        }
     }
 }

@@ -78,7 +78,7 @@ pub(crate) fn name_end(text: &[u8], at: usize) -> usize {
                 ..,
                 b'"' | b'\'' | b'\\' | b' ' | b'\t' | b'=' | b':' | b'>' | b'-' | b'_' | b'#',
             ] => 1,
-            [.., b'(' | b')' | b'[' | b']'] => 1,
+            [.., b'(' | b')' | b'[' | b']' | b'{' | b'}'] => 1,
             [.., b'.'] if text.get(at) == Some(&b' ') => 1,
             _ => escape_before(text, at).max(linking_word(&text[..at])),
         };

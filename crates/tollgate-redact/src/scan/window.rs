@@ -226,14 +226,15 @@ impl Window {
 pub(crate) fn best(chain: &[Group], text: &[u8], output: &mut Output<'_>, field: Field) -> Option<Number> {
     let first = chain.first()?;
     let left = output.left(first.start);
-    if is_remainder(left, first) {
+    if is_remainder(left, &text[first.end..], first) {
         return None;
     }
     let mut window = Window::new(first);
     let around = Surroundings::new(left, field);
     let mut best: Option<Number> = None;
     for (index, group) in chain.iter().enumerate() {
-        if (index > 0 && track_at(text, group).is_some()) || window.grow(group).is_none() {
+        let other = || track_at(text, group).is_some() || is_remainder(&[], &text[group.end..], group);
+        if (index > 0 && other()) || window.grow(group).is_none() {
             break;
         }
         if window.count < pan::SHORTEST {
@@ -262,15 +263,8 @@ pub(crate) fn best(chain: &[Group], text: &[u8], output: &mut Output<'_>, field:
     best
 }
 
-/// Whether this group is what a mask left of a number: `1111` in `************1111`.
-fn is_remainder(left: &[u8], group: &Group) -> bool {
-    const STARS_AT_LEAST: usize = 4;
-    group.count() == 4
-        && left
-            .iter()
-            .rev()
-            .take(STARS_AT_LEAST)
-            .take_while(|&&byte| byte == b'*')
-            .count()
-            == STARS_AT_LEAST
+/// Whether this group is what a mask left of a number: `1111` in `************1111`, `411111` in `411111******1111`.
+fn is_remainder(left: &[u8], right: &[u8], group: &Group) -> bool {
+    const STARS: &[u8] = b"****";
+    (group.count() == 4 && left.ends_with(STARS)) || (group.count() == 6 && right.starts_with(STARS))
 }

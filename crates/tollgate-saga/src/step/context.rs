@@ -58,6 +58,12 @@ impl<D> StepContext<D> {
         self.call.key.downstream_key(peer)
     }
 
+    /// Says that the request carries another stable name that the peer deduplicates on: [`saga`](Self::saga), an order number. Counts as if
+    /// [`key`](Self::key) had been taken.
+    pub fn mark_keyed(&self) {
+        self.call.key.ledger().mark_key_taken();
+    }
+
     /// The key that the step's own attempts carried to this peer: for compensations and probes, to look the effect up by.
     #[must_use]
     pub fn forward_key(&self, peer: &str) -> DownstreamKey {

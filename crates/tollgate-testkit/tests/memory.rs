@@ -1,13 +1,24 @@
-//! The in-memory stores keep every property.
+//! The in-memory stores keep every property, boxed and wrapped too.
 
+use std::sync::Arc;
+use tollgate_core::store::idempotency::BoxedIdempotencyStore;
 use tollgate_core::store::memory::{
     MemoryAudit, MemoryDedup, MemoryIdempotency, MemoryQuota, MemorySaga, MemoryVelocity,
 };
 use tollgate_testkit::conformance::Subject;
+use tollgate_testkit::fault::Faulty;
 
 tollgate_testkit::idempotency_conformance!(
     idempotency,
     Subject::manual(|clock| MemoryIdempotency::with(10_000, clock))
+);
+tollgate_testkit::idempotency_conformance!(
+    boxed,
+    Subject::manual(|clock| BoxedIdempotencyStore::new(MemoryIdempotency::with(10_000, clock)))
+);
+tollgate_testkit::idempotency_conformance!(
+    unharmed_by_a_wrapper_that_plans_nothing,
+    Subject::manual(|clock| Faulty::new(Arc::new(MemoryIdempotency::with(10_000, clock))))
 );
 tollgate_testkit::dedup_conformance!(dedup, Subject::manual(|clock| MemoryDedup::with(1_000, clock)));
 tollgate_testkit::quota_conformance!(quota, Subject::manual(|clock| MemoryQuota::with(10_000, clock)));

@@ -189,3 +189,14 @@ async fn the_clock_follows_paused_time_on_every_thread() {
     let seen = std::thread::spawn(move || elsewhere.now()).join().unwrap();
     assert_eq!((clock.now().unix_seconds(), seen.unix_seconds()), (4_600, 4_600));
 }
+
+/// For stores whose time is their server's, properties wait in real time.
+#[test]
+fn a_subject_can_wait_in_real_time() {
+    use tollgate_core::store::memory::MemoryDedup;
+    use tollgate_testkit::conformance::{Subject, dedup, run};
+    run(async {
+        let subject = Subject::real(MemoryDedup::new(), Duration::from_millis(100));
+        dedup::an_event_is_not_lost_when_its_process_dies(&subject).await;
+    });
+}

@@ -117,6 +117,14 @@ impl<J: SagaJournal> Held<J> {
         }
     }
 
+    /// Makes sure, right before something is sent, that enough of the lease is left: a journal that took its time to answer has used it up.
+    pub(crate) async fn freshen(&mut self) -> Result<(), Lost> {
+        if self.lease_end.saturating_duration_since(Instant::now()) < self.shared.lease / 3 {
+            self.lease_end = self.beat().await?;
+        }
+        Ok(())
+    }
+
     /// One renewal, when it is due. Answers the new end of the lease.
     async fn beat(&self) -> Result<Instant, Lost> {
         let third = self.shared.lease / 3;

@@ -124,6 +124,7 @@ impl<J: SagaJournal> Held<J> {
             Direction::Forward => spec.forward,
             Direction::Undo => spec.undo,
         };
+        self.freshen().await?;
         let call = self.call(step, direction, &policy);
         let key = call.key.clone();
         let Some(made) = self.make(step, direction, call) else {

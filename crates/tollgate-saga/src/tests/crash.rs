@@ -23,6 +23,8 @@ pub(super) enum At {
     Refused,
     /// Not written, and the engine cannot know.
     Doubtful,
+    /// Written, and answered when the lease is over.
+    Late,
 }
 
 pub(super) const EVERY: [At; 5] = [
@@ -41,6 +43,11 @@ pub(super) struct Cut<J> {
     at: At,
     writes: AtomicUsize,
     dead: AtomicBool,
+}
+
+/// A journal that answers its first write when the lease is over.
+pub(super) fn late(journal: &MemorySaga) -> Arc<Cut<MemorySaga>> {
+    Cut::new(journal, 0, At::Late)
 }
 
 /// A journal that takes this many writes, and then nothing more.
@@ -89,6 +96,14 @@ impl<J: SagaJournal + Clone> Cut<J> {
             }
             At::Refused => Box::pin(async { Err(StoreError::unavailable("full")) }),
             At::Doubtful => gone(),
+            At::Late => {
+                let written = write();
+                Box::pin(async move {
+                    let answer = written.await;
+                    tokio::time::sleep(LEASE * 2).await;
+                    answer
+                })
+            }
         }
     }
 

@@ -37,6 +37,25 @@ async fn a_recovery_leaves_a_running_saga_alone() {
     world.assert_right(&settled, "two engines");
 }
 
+/// A journal that takes longer to answer than the lease lasts: another engine has the saga by then, and this one sends nothing.
+#[tokio::test(start_paused = true)]
+async fn who_hears_too_late_sends_nothing() {
+    let (clock, journal) = shared();
+    let world = World::new();
+    let checkout = checkout(&world, 1, true);
+    let slow = engine(super::crash::late(&journal), &checkout, clock.clone());
+    let quick = engine(journal, &checkout, clock);
+    let starting = tokio::spawn({
+        let checkout = checkout.clone();
+        async move { settle(&slow, &checkout).await }
+    });
+    tokio::time::sleep(LEASE * 3 / 2).await;
+    assert_eq!(quick.recover().await.unwrap().resumed.len(), 1);
+    let (_, settled) = starting.await.unwrap();
+    assert!(matches!(settled, Settled::Completed(_)));
+    assert_eq!(world.asked("reserve"), 1);
+}
+
 /// An attempt longer than the lease: the heartbeat keeps the saga here.
 #[tokio::test(start_paused = true)]
 async fn a_long_step_keeps_its_lease() {

@@ -7,6 +7,7 @@ mod people;
 mod rules;
 mod seed;
 mod sqlite;
+mod steps;
 
 use crate::{
     Definition, Effected, Outcome, Policy, Probed, Refusal, Run, Sagas, Settled, StepContext, Undone, step,

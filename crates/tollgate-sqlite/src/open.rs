@@ -95,6 +95,17 @@ fn patiently(open: impl Fn() -> Result<Connection, OpenError>) -> Result<Connect
     }
 }
 
+/// Asks again every millisecond. SQLite's own handler soon sleeps for 100 ms at a time, and a process that writes without a pause
+/// never leaves the lock for so long: the others would hardly ever get it.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "SQLite asks on the writer's own thread, which has nothing else to do"
+)]
+fn wait_for_the_lock(asked: i32) -> bool {
+    std::thread::sleep(Duration::from_millis(1));
+    u128::try_from(asked).is_ok_and(|asked| asked < BUSY.as_millis())
+}
+
 fn is_busy(error: &rusqlite::Error) -> bool {
     matches!(
         error.sqlite_error_code(),
@@ -111,7 +122,9 @@ fn prepare(path: &Path) -> Result<Connection, OpenError> {
     let flags =
         OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection = Connection::open_with_flags(path, flags).map_err(unopenable)?;
-    connection.busy_timeout(BUSY).map_err(unopenable)?;
+    connection
+        .busy_handler(Some(wait_for_the_lock))
+        .map_err(unopenable)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     // before anything is written to a file that is not ours to write
     recognise(&connection, path)?;

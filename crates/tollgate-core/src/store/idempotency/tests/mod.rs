@@ -3,15 +3,17 @@
 
 mod history;
 mod mutants;
+mod steps;
 
 use super::*;
 use crate::store::memory::MemoryIdempotency;
 use crate::store::{StoreErrorKind, idempotency::rule::Change};
 use crate::{ManualClock, Timestamp};
-use history::{Rules, check, steps};
+use history::{Rules, check};
 use mutants::MUTANTS;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestError, TestRunner};
+use steps::steps;
 
 /// The rule as it is.
 #[derive(Debug)]

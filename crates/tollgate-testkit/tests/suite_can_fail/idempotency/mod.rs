@@ -1,0 +1,170 @@
+//! Idempotency stores in the state they are found in.
+
+mod store;
+
+use crate::{Property, Shelf, check, holds};
+use store::Flawed;
+use tollgate_testkit::conformance::{Subject, idempotency as suite};
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Flaw {
+    None,
+    StartsAtEpochZero,
+    IgnoresArmInBegin,
+    ForgetsToArmAgain,
+    ComparesTheRequestLate,
+    ForgetsItsOwner,
+    StealsLive,
+    StealsArmed,
+    ClearsOnTimeout,
+    ReleaseForgetsTheRequest,
+    WaiterDeletes,
+    ArmsLate,
+    ArmsOnce,
+    RenewsNothing,
+    FencesLateRenewals,
+    ForgetsTheFence,
+    ForgetsTheHead,
+    OverwritesAnswers,
+    SettlesOnce,
+    DoubtIsFinal,
+    LastErrorWins,
+    MakesRecordsUp,
+    ForgetsEvidence,
+    BelievesInAbsenceEarly,
+    TakesStaleEvidence,
+    EvidenceBeatsAnything,
+    SweepsTheLiving,
+    SweepsWithoutLimit,
+    ListsInNoOrder,
+    ForgetsAnswersEarly,
+    LeavesNoTombstone,
+    ExpiresArmed,
+    OneKey,
+    Torn,
+}
+
+const FLAWS: &[(Flaw, &[&str])] = &[
+    (Flaw::StartsAtEpochZero, &["an_absent_key_is_claimed"]),
+    (Flaw::IgnoresArmInBegin, &["begin_can_arm_in_the_same_step"]),
+    (
+        Flaw::ForgetsToArmAgain,
+        &["a_repeated_begin_arms_when_it_says_so"],
+    ),
+    (
+        Flaw::ComparesTheRequestLate,
+        &["the_fingerprint_is_compared_first"],
+    ),
+    (Flaw::ForgetsItsOwner, &["a_lost_begin_is_recognised"]),
+    (
+        Flaw::StealsLive,
+        &["a_live_claim_cannot_be_taken_over", "waiters_change_nothing"],
+    ),
+    (
+        Flaw::StealsArmed,
+        &[
+            "an_armed_key_never_runs_again_by_time_alone",
+            "begin_can_arm_in_the_same_step",
+        ],
+    ),
+    (
+        Flaw::ClearsOnTimeout,
+        &[
+            "an_unknown_outcome_blocks_the_key",
+            "absence_needs_a_lapsed_lease",
+        ],
+    ),
+    (
+        Flaw::ReleaseForgetsTheRequest,
+        &[
+            "a_released_key_runs_again_for_the_same_request_only",
+            "the_fingerprint_is_compared_first",
+        ],
+    ),
+    (
+        Flaw::WaiterDeletes,
+        &[
+            "waiters_change_nothing",
+            "one_of_many_begins_wins",
+            "one_effect_under_contention",
+        ],
+    ),
+    (Flaw::ArmsLate, &["arming_needs_a_live_lease"]),
+    (Flaw::ArmsOnce, &["a_lost_arm_is_recognised"]),
+    (Flaw::RenewsNothing, &["a_renewal_extends_the_lease"]),
+    (Flaw::FencesLateRenewals, &["an_armed_owner_may_renew_late"]),
+    (
+        Flaw::ForgetsTheFence,
+        &[
+            "a_stale_token_changes_nothing",
+            "a_lapsed_claim_is_taken_over_and_its_owner_fenced",
+            "an_owner_and_its_successor_never_both_arm",
+        ],
+    ),
+    (Flaw::ForgetsTheHead, &["an_answer_is_replayed_byte_for_byte"]),
+    (Flaw::OverwritesAnswers, &["a_completed_record_never_changes"]),
+    (Flaw::SettlesOnce, &["a_settlement_can_be_repeated"]),
+    (Flaw::DoubtIsFinal, &["the_owner_may_settle_its_own_doubt"]),
+    (
+        Flaw::LastErrorWins,
+        &["only_a_lost_owner_may_still_prove_absence"],
+    ),
+    (Flaw::MakesRecordsUp, &["settling_what_is_absent_says_so"]),
+    (Flaw::ForgetsEvidence, &["evidence_ends_a_doubt_and_is_kept"]),
+    (Flaw::BelievesInAbsenceEarly, &["absence_needs_a_lapsed_lease"]),
+    (Flaw::TakesStaleEvidence, &["evidence_of_another_epoch_is_stale"]),
+    (
+        Flaw::EvidenceBeatsAnything,
+        &[
+            "what_is_settled_needs_no_evidence",
+            "a_completed_record_never_changes",
+        ],
+    ),
+    (
+        Flaw::SweepsTheLiving,
+        &["the_sweep_marks_lost_owners_and_nobody_else"],
+    ),
+    (
+        Flaw::SweepsWithoutLimit,
+        &["the_sweep_marks_lost_owners_and_nobody_else"],
+    ),
+    (Flaw::ListsInNoOrder, &["open_outcomes_are_listed_in_pages"]),
+    (
+        Flaw::ForgetsAnswersEarly,
+        &["an_answer_is_kept_for_its_retention"],
+    ),
+    (Flaw::LeavesNoTombstone, &["collecting_leaves_a_tombstone"]),
+    (
+        Flaw::ExpiresArmed,
+        &[
+            "collecting_never_touches_open_outcomes",
+            "an_armed_key_never_runs_again_by_time_alone",
+        ],
+    ),
+    (Flaw::OneKey, &["keys_do_not_touch_each_other"]),
+    (
+        Flaw::Torn,
+        &["one_of_many_begins_wins", "one_effect_under_contention"],
+    ),
+];
+
+macro_rules! table {
+    ($($name:ident,)+) => {
+        const PROPERTIES: &[Property<Flaw>] = &[$((stringify!($name), |flaw| {
+            holds(async move { suite::$name(&subject(flaw)).await })
+        }),)+];
+    };
+}
+tollgate_testkit::each_idempotency_property!(table);
+
+#[test]
+fn every_flaw_is_caught_and_every_property_catches_one() {
+    check(PROPERTIES, Flaw::None, FLAWS);
+}
+
+fn subject(flaw: Flaw) -> Subject<Flawed> {
+    Subject::manual(|clock| Flawed {
+        flaw,
+        shelf: Shelf::new(clock, flaw == Flaw::Torn),
+    })
+}

@@ -1,5 +1,5 @@
 //! A real process dies (no unwinding, no destructors) at every point of a checkout, and a second one goes on from the file.
-#![allow(missing_docs, reason = "a test")]
+#![allow(missing_docs, clippy::unwrap_used, reason = "a test")]
 
 use std::fs::{self, OpenOptions};
 use std::path::{Path, PathBuf};

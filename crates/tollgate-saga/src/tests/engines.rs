@@ -1,10 +1,7 @@
 //! Waiters that leave, engines that meet, engines that fall silent, engines that close.
 
 use super::{Fault, LEASE, RuntimeClock, World, checkout, engine, settle};
-use crate::{
-    Definition, Effected, Policy, Sagas, Settled, SetupError, StartError, StepContext, Undone, Unrecoverable,
-    step,
-};
+use crate::{Definition, Effected, Policy, Sagas, Settled, StartError, StepContext, Undone, step};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use std::time::Duration;
@@ -140,10 +137,10 @@ async fn a_zombie_is_fenced_and_sends_the_same_key() {
     let world = World::new();
     let checkout = checkout(&world, 1, true);
     let one = engine(journal.clone(), &checkout, clock.clone());
-    // its first request does not leave until long after
+    // its first request comes to nothing, and it would send a second
     world.fails("reserve", Fault::NotSent, 1);
     let run = one.start(&checkout, "order-1", &7).await.unwrap();
-    // stolen while it waits for its second attempt
+    // stolen while its first request is on its way
     let two = engine(journal.clone(), &checkout, clock);
     journal.renew(run.id(), 1, Duration::ZERO).await.unwrap();
     assert_eq!(two.recover().await.unwrap().resumed, [run.id()]);
@@ -151,6 +148,15 @@ async fn a_zombie_is_fenced_and_sends_the_same_key() {
     assert!(matches!(settled, Settled::Completed(_)));
     world.assert_right(&settled, "a zombie");
     tokio::time::sleep(LEASE * 2).await;
+    // what it heard could not be written, so it began nothing more
+    assert_eq!(
+        (
+            world.asked("reserve"),
+            world.asked("authorize"),
+            world.asked("capture")
+        ),
+        (2, 1, 1)
+    );
     assert_eq!(
         (one.running(), two.running()),
         (0, 0),
@@ -235,86 +241,6 @@ async fn a_shutdown_drains_what_runs_and_frees_what_waits() {
     assert_eq!(next.recover().await.unwrap().resumed, [first.id()]);
     assert!(matches!(first.wait().await.unwrap(), Settled::Completed(_)));
     assert_eq!(world.count("reserve"), 1);
-}
-
-/// omicron #2318, dbos: a saga is only ever continued by the definition that started it.
-#[tokio::test(start_paused = true)]
-async fn another_version_is_left_alone_and_said_so() {
-    let (clock, journal) = shared();
-    let world = World::new();
-    world.fails("reserve", Fault::HangsBefore, 1);
-    let (old, new) = (checkout(&world, 1, true), checkout(&world, 2, true));
-    let run = engine(journal.clone(), &old, clock.clone())
-        .start(&old, "order-1", &7)
-        .await
-        .unwrap();
-    journal.renew(run.id(), 1, Duration::ZERO).await.unwrap();
-
-    let only_new = engine(journal.clone(), &new, clock.clone());
-    let recovered = only_new.recover().await.unwrap();
-    assert!(recovered.resumed.is_empty());
-    let name = "checkout".to_owned();
-    assert_eq!(
-        recovered.refused,
-        [(run.id(), Unrecoverable::UnknownVersion { name, version: 1 })]
-    );
-    // the same order again under the new version is not a second saga
-    let again = only_new.start(&new, "order-1", &7).await.unwrap_err();
-    assert!(
-        matches!(again, StartError::OtherVersion { version: 1, .. }),
-        "{again:?}"
-    );
-
-    tokio::time::sleep(LEASE * 2).await;
-    let both = Sagas::on(journal)
-        .register(&new)
-        .register(&old)
-        .clock(clock)
-        .open()
-        .unwrap();
-    assert_eq!(both.recover().await.unwrap().resumed, [run.id()]);
-    let settled = run.wait().await.unwrap();
-    world.assert_right(&settled, "the old version, by an engine that has both");
-    assert!(matches!(settled, Settled::Completed(_)));
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_changed_definition_needs_a_new_version() {
-    let (clock, journal) = shared();
-    let world = World::new();
-    world.fails("reserve", Fault::HangsBefore, 1);
-    let old = checkout(&world, 1, true);
-    let run = engine(journal.clone(), &old, clock.clone())
-        .start(&old, "order-1", &7)
-        .await
-        .unwrap();
-    journal.renew(run.id(), 1, Duration::ZERO).await.unwrap();
-    let changed = Definition::new("checkout", 1, (), |flow, order| {
-        let (out, flow) = flow.pivot(
-            step("everything", |_: StepContext<()>, order: u64| async move {
-                Ok::<_, PaymentError>(order)
-            }),
-            order,
-        );
-        flow.finish(out)
-    })
-    .unwrap();
-    let sagas = Sagas::on(journal.clone())
-        .register(&changed)
-        .clock(clock.clone())
-        .open()
-        .unwrap();
-    let refused = sagas.recover().await.unwrap().refused;
-    assert!(
-        matches!(&refused[..], [(_, Unrecoverable::Changed { version: 1, .. })]),
-        "{refused:?}"
-    );
-    let both = Sagas::on(journal)
-        .register(&changed)
-        .register(&old)
-        .clock(clock)
-        .open();
-    assert!(matches!(both, Err(SetupError::Ambiguous { version: 1, .. })));
 }
 
 /// A saga whose step kills its process is not taken up for ever.
@@ -408,4 +334,24 @@ async fn four_steps_cost_five_commits() {
         .collect();
     let expected = "created intended done intended done intended done intended done ended";
     assert_eq!(kinds.join(" "), expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn recovering_goes_on_until_the_engine_closes() {
+    let (clock, journal) = shared();
+    let world = World::new();
+    let checkout = checkout(&world, 1, true);
+    let sagas = engine(journal.clone(), &checkout, clock.clone());
+    let keeper = tokio::spawn(sagas.clone().keep_recovering(Duration::from_secs(5)));
+    // another process starts a saga and is gone
+    let dying = engine(super::crash::dead(&journal, 2), &checkout, clock);
+    let run = dying.start(&checkout, "order-1", &7).await.unwrap();
+    tokio::time::sleep(LEASE * 3).await;
+    assert_eq!(
+        journal.load(run.id()).await.unwrap().unwrap().state,
+        SagaState::Completed
+    );
+    world.assert_right(&Settled::Completed(String::new()), "taken up in passing");
+    assert_eq!(sagas.shutdown(LEASE).await.running, 0);
+    keeper.await.unwrap();
 }

@@ -64,6 +64,32 @@ async fn every_fault_of_every_step() {
     }
 }
 
+/// Two steps in trouble at once: one for a while, one for good.
+#[tokio::test(start_paused = true)]
+async fn every_pair_of_faults() {
+    for (first, second) in STEPS.into_iter().flat_map(|one| STEPS.map(|other| (one, other))) {
+        for (passing, lasting) in Fault::ALL
+            .into_iter()
+            .flat_map(|one| Fault::ALL.map(|other| (one, other)))
+        {
+            for probes in [false, true] {
+                let told =
+                    format!("{first} {passing:?} once, then {second} {lasting:?} for ever, probes: {probes}");
+                let world = World::new();
+                world.fails(first, passing, 1).always_fails(second, lasting);
+                let checkout = checkout(&world, 1, probes);
+                let clock = RuntimeClock::new();
+                let sagas = engine(MemorySaga::with(clock.clone()), &checkout, clock);
+                let (_, settled) = settle(&sagas, &checkout).await;
+                world.assert_right(&settled, &told);
+                if let Settled::Parked(cases) = &settled {
+                    assert!(!probes && cases[0].step == "ship", "{told}: {cases:?}");
+                }
+            }
+        }
+    }
+}
+
 /// The later step fails for good, so everything is undone; each compensation fails in each way, n times.
 #[tokio::test(start_paused = true)]
 async fn every_fault_of_every_compensation() {

@@ -2,12 +2,15 @@
 
 mod crash;
 mod engines;
+mod explore;
 mod faults;
 mod people;
 mod rules;
 mod seed;
+mod seed_values;
 mod sqlite;
 mod steps;
+mod versions;
 
 use crate::{
     Definition, Effected, Outcome, Policy, Probed, Refusal, Run, Sagas, Settled, StepContext, Undone, step,

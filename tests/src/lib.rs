@@ -1,4 +1,13 @@
-//! Tests that span several crates: see the files beside `src`. This library holds nothing but the README's examples, as doctests.
+//! Tests that span several crates.
+//!
+//! | file | asks |
+//! |---|---|
+//! | `at_most_once.rs` | whatever goes wrong, in any order: does the gateway's own ledger ever count two? |
+//! | `order.rs` | does each layer stand where it should, and what does a wrong order cost? |
+//! | `shapes.rs` | can everything be sent, shared, cloned and printed? |
+//! | `allocations.rs` | what does a call through the layers allocate? |
+//!
+//! This library holds nothing but the README's examples, as doctests.
 
 /// Compiles and runs the README's examples.
 #[cfg(doctest)]

@@ -119,9 +119,23 @@ pub struct Latency {
 #[derive(Clone, Debug, Default)]
 pub struct Timings(Arc<RwLock<BTreeMap<Box<str>, Arc<PerOperation>>>>);
 
+/// The histograms of one operation. A call holds them from its beginning on, so that nothing is looked up or copied at its end.
 #[derive(Debug)]
-struct PerOperation {
+pub(super) struct PerOperation {
+    name: Box<str>,
     endings: [Histogram; Ending::ALL.len()],
+}
+
+impl PerOperation {
+    /// The operation's name; `other` for one too many.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(super) fn record(&self, ending: Ending, took: Duration) {
+        let place = Ending::ALL.iter().position(|known| *known == ending).unwrap_or(0);
+        self.endings[place].record(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX));
+    }
 }
 
 /// More names than this are counted together: a label that is not bounded must not fill the memory.
@@ -129,13 +143,7 @@ const MOST_OPERATIONS: usize = 256;
 const OTHER: &str = "other";
 
 impl Timings {
-    pub(super) fn record(&self, operation: &str, ending: Ending, took: Duration) {
-        let per_operation = self.of(operation);
-        let place = Ending::ALL.iter().position(|known| *known == ending).unwrap_or(0);
-        per_operation.endings[place].record(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX));
-    }
-
-    fn of(&self, operation: &str) -> Arc<PerOperation> {
+    pub(super) fn of(&self, operation: &str) -> Arc<PerOperation> {
         if let Some(found) = self
             .0
             .read()
@@ -152,6 +160,7 @@ impl Timings {
         };
         let made = || {
             Arc::new(PerOperation {
+                name: name.into(),
                 endings: std::array::from_fn(|_| Histogram::new()),
             })
         };

@@ -1,6 +1,6 @@
 //! Starts the watch in `call`, stops it at the answer or at the drop.
 
-use super::histogram::{Ending, Timings};
+use super::histogram::{Ending, PerOperation, Timings};
 use super::layer::{Measured, Recorder};
 use pin_project_lite::pin_project;
 use std::fmt;
@@ -60,9 +60,8 @@ where
 
     fn call(&mut self, req: Req) -> Self::Future {
         let watch = Watch {
-            timings: self.timings.clone(),
+            operation: self.timings.of(self.protocol.operation(&req).name),
             recorder: self.recorder.clone(),
-            operation: self.protocol.operation(&req).name.into(),
             attempt: self.protocol.context(&req).map_or(0, |context| context.attempt),
             started: Instant::now(),
             open: true,
@@ -76,9 +75,8 @@ where
 }
 
 struct Watch {
-    timings: Timings,
+    operation: Arc<PerOperation>,
     recorder: Option<Arc<dyn Recorder>>,
-    operation: Box<str>,
     attempt: u16,
     started: Instant,
     open: bool,
@@ -88,14 +86,14 @@ impl Watch {
     fn stop(&mut self, ending: Ending) {
         self.open = false;
         let took = self.started.elapsed();
-        self.timings.record(&self.operation, ending, took);
+        self.operation.record(ending, took);
         tracing::debug!(
-            target: "tollgate::timing", operation = &*self.operation, ending = ending.as_str(),
+            target: "tollgate::timing", operation = self.operation.name(), ending = ending.as_str(),
             attempt = self.attempt, ?took, "measured"
         );
         if let Some(recorder) = &self.recorder {
             let measured = Measured {
-                operation: &self.operation,
+                operation: self.operation.name(),
                 ending,
                 attempt: self.attempt,
                 took,

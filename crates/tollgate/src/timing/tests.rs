@@ -89,7 +89,9 @@ async fn a_broken_recorder_changes_no_answer() {
 fn names_without_bound_are_counted_together() {
     let timings = Timings::default();
     for n in 0..1000 {
-        timings.record(&format!("op{n}"), Ending::Executed, Duration::from_millis(1));
+        timings
+            .of(&format!("op{n}"))
+            .record(Ending::Executed, Duration::from_millis(1));
     }
     let snapshot = timings.snapshot();
     assert!(snapshot.len() <= 257);
@@ -100,7 +102,7 @@ proptest! {
     #[test]
     fn a_quantile_is_at_most_an_eighth_too_high(nanos in 8u64..u64::MAX / 64) {
         let timings = Timings::default();
-        timings.record("op", Ending::Executed, Duration::from_nanos(nanos));
+        timings.of("op").record(Ending::Executed, Duration::from_nanos(nanos));
         let p50 = timings.snapshot()[0].p50;
         prop_assert!(p50 > Duration::from_nanos(nanos));
         prop_assert!(p50 <= Duration::from_nanos(nanos + nanos / 8 + 1));

@@ -1,0 +1,167 @@
+//! What a call through the layers allocates. Counts are exact, so they are asserted; times are measured by the benches.
+
+#![allow(missing_docs, clippy::unwrap_used, reason = "a test")]
+
+use allocation_counter::measure;
+use std::future::{Ready, ready};
+use std::num::NonZeroU32;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+use tollgate::circuit_breaker::{Breaker, BreakerConfig, CircuitBreakerLayer};
+use tollgate::deadline::DeadlineLayer;
+use tollgate::fraud::{CardChecks, CountryMismatch, Engine, FraudLayer, HighAmount};
+use tollgate::idempotency::IdempotencyLayer;
+use tollgate::rate_limit::{LocalLimit, RateLimitLayer};
+use tollgate::retry::{RetryConfig, RetryLayer};
+use tollgate::timing::TimingLayer;
+use tollgate_core::gateway::{Call, GetPayment, NewPayment, RefundReceipt, Sale};
+use tollgate_core::id::{InstrumentToken, MerchantReference, PaymentId, RefundId};
+use tollgate_core::store::memory::MemoryIdempotency;
+use tollgate_core::store::quota::Quota;
+use tollgate_core::{IdempotencyKey, PaymentError, Secrets};
+use tower::{Layer, Service, ServiceBuilder, service_fn};
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .unwrap()
+}
+
+/// Calls a service once; everything here answers at once.
+fn call<Req, S>(service: &mut S, req: Req) -> Result<S::Response, S::Error>
+where
+    S: Service<Req>,
+{
+    let mut task = Context::from_waker(Waker::noop());
+    assert!(matches!(service.poll_ready(&mut task), Poll::Ready(Ok(()))));
+    let mut future = std::pin::pin!(service.call(req));
+    match future.as_mut().poll(&mut task) {
+        Poll::Ready(answer) => answer,
+        Poll::Pending => panic!("it has to wait"),
+    }
+}
+
+/// How many allocations one call costs, once warm.
+fn count<Req, S>(service: &mut S, mut req: impl FnMut() -> Req) -> u64
+where
+    S: Service<Req, Error: std::fmt::Debug>,
+{
+    let runtime = runtime();
+    let _inside = runtime.enter();
+    for _ in 0..100 {
+        call(service, req()).unwrap();
+    }
+    let prepared = req();
+    measure(|| {
+        call(service, prepared).unwrap();
+    })
+    .count_total
+}
+
+fn get() -> Call<GetPayment> {
+    Call::new(GetPayment {
+        payment: PaymentId::new("pay_1").unwrap(),
+    })
+}
+
+fn reads()
+-> impl Service<Call<GetPayment>, Response = u32, Error = PaymentError, Future = Ready<Result<u32, PaymentError>>>
++ Clone {
+    service_fn(|_: Call<GetPayment>| ready(Ok(1)))
+}
+
+fn limit() -> LocalLimit {
+    LocalLimit::new(Quota::per_second(NonZeroU32::new(1_000_000).unwrap()))
+}
+
+/// Closed breaker, retry that need not repeat, a limit that is not reached, timing, a deadline that is far: no allocation at all.
+#[test]
+fn layers_that_store_nothing_allocate_nothing() {
+    let breaker = Breaker::new(BreakerConfig::default());
+    let each: [(&str, u64); 5] = [
+        (
+            "circuit_breaker",
+            count(
+                &mut CircuitBreakerLayer::gateway(breaker.clone()).layer(reads()),
+                get,
+            ),
+        ),
+        (
+            "retry",
+            count(
+                &mut RetryLayer::gateway(RetryConfig::default()).layer(reads()),
+                get,
+            ),
+        ),
+        (
+            "rate_limit",
+            count(&mut RateLimitLayer::gateway(limit()).layer(reads()), get),
+        ),
+        ("timing", count(&mut TimingLayer::gateway().layer(reads()), get)),
+        (
+            "deadline",
+            count(
+                &mut DeadlineLayer::gateway(Duration::from_secs(9)).layer(reads()),
+                get,
+            ),
+        ),
+    ];
+    assert_eq!(each.map(|(_, allocations)| allocations), [0; 5], "{each:?}");
+
+    let mut stack = ServiceBuilder::new()
+        .layer(CircuitBreakerLayer::gateway(breaker))
+        .layer(RetryLayer::gateway(RetryConfig::default()))
+        .layer(RateLimitLayer::gateway(limit()))
+        .layer(TimingLayer::gateway())
+        .layer(DeadlineLayer::gateway(Duration::from_secs(9)))
+        .service(reads());
+    assert_eq!(count(&mut stack, get), 0);
+}
+
+fn sale(number: u64) -> Call<Sale> {
+    Call::new(Sale {
+        key: IdempotencyKey::new(format!("key-{number}")).unwrap(),
+        payment: NewPayment::new(
+            "19.99 EUR".parse().unwrap(),
+            InstrumentToken::new("tok_visa").unwrap(),
+            MerchantReference::new("order-1").unwrap(),
+        ),
+    })
+}
+
+#[test]
+fn screening_without_a_finding_allocates_nothing() {
+    let engine = Engine::builder()
+        .rule(CardChecks::default())
+        .rule(CountryMismatch::default())
+        .rule(HighAmount::new(["5000.00 EUR".parse().unwrap()]))
+        .build()
+        .unwrap();
+    let mut screened =
+        FraudLayer::sales(engine).layer(service_fn(|_: Call<Sale>| ready(Ok::<_, PaymentError>(()))));
+    assert_eq!(count(&mut screened, || sale(1)), 0);
+}
+
+/// A guarded call keeps a record, and that costs: a ceiling, so that nobody raises it unnoticed.
+#[test]
+fn a_guarded_call_stays_under_its_ceiling() {
+    let store = MemoryIdempotency::with(1_000_000, tollgate_core::SystemClock);
+    let receipt = RefundReceipt {
+        id: RefundId::new("re_1").unwrap(),
+        payment: PaymentId::new("pay_1").unwrap(),
+        amount: "1.00 EUR".parse().unwrap(),
+    };
+    let mut guarded = IdempotencyLayer::dangerous_gateway(store, Secrets::ephemeral()).layer(service_fn(
+        move |_: Call<Sale>| ready(Ok::<_, PaymentError>(receipt.clone())),
+    ));
+    let mut number = 0;
+    let fresh = count(&mut guarded, || {
+        number += 1;
+        sale(number)
+    });
+    let replay = count(&mut guarded, || sale(1));
+    println!("allocations: {fresh} for a new key, {replay} for a replay");
+    assert!(fresh <= 8, "{fresh} for a new key");
+    assert!(replay <= 5, "{replay} for a replay");
+}

@@ -52,7 +52,7 @@ impl<'b, D: Send + Sync + 'static> Flow<'b, D> {
     ///
     /// A step that cannot be undone does not fit here:
     ///
-    /// ```compile_fail
+    /// ```compile_fail,E0308
     /// use tollgate_core::PaymentError;
     /// use tollgate_saga::{Definition, StepContext, step};
     ///
@@ -97,7 +97,20 @@ impl<'b, D: Send + Sync + 'static> Flow<'b, D> {
 }
 
 impl<'b, D: Send + Sync + 'static> Flow<'b, D, Committed> {
-    /// A step that is tried until it is done. A refusal here is an error of the design: the saga is parked.
+    /// A step that is tried until it is done. Behind the pivot there is nothing else, no second pivot and no way back:
+    ///
+    /// ```compile_fail,E0599
+    /// # use tollgate_core::PaymentError;
+    /// # use tollgate_saga::{Definition, StepContext, step};
+    /// # async fn double(_: StepContext<()>, number: u64) -> Result<u64, PaymentError> { Ok(number * 2) }
+    /// let _ = Definition::new("twice", 1, (), |flow, number| {
+    ///     let (once, flow) = flow.pivot(step("once", double), number);
+    ///     let (twice, flow) = flow.pivot(step("twice", double), once);
+    ///     flow.finish(twice)
+    /// });
+    /// ```
+    ///
+    /// A refusal here is an error of the design: the saga is parked.
     pub fn retriable<In, T, I>(&mut self, step: Step<'b, D, In, T, Irreversible>, inputs: I) -> Out<'b, T>
     where
         I: Inputs<'b, Value = In> + 'b,

@@ -10,8 +10,20 @@ use std::marker::PhantomData;
 /// Ties handles to the one definition they were made for: the lifetime is invariant and different for each.
 pub(crate) type Brand<'b> = PhantomData<fn(&'b ()) -> &'b ()>;
 
-/// What will come of a step, or what the saga is started with. A handle of another definition, or of a step that comes later, does not
-/// compile.
+/// What will come of a step, or what the saga is started with. A handle of a step that comes later cannot be had, and one of another
+/// definition does not compile:
+///
+/// ```compile_fail,E0521
+/// # use tollgate_core::PaymentError;
+/// # use tollgate_saga::{Definition, StepContext, step};
+/// # async fn double(_: StepContext<()>, number: u64) -> Result<u64, PaymentError> { Ok(number * 2) }
+/// let mut smuggled = None;
+/// let _ = Definition::new("one", 1, (), |flow, number| {
+///     smuggled = Some(number);
+///     let (out, flow) = flow.pivot(step("double", double), number);
+///     flow.finish(out)
+/// });
+/// ```
 pub struct Out<'b, T> {
     place: Place,
     brand: Brand<'b>,

@@ -61,6 +61,8 @@ impl<J: SagaJournal> Sagas<J> {
     /// Starts a saga, or finds the one that this key has started. `key` is the caller's own (an order number): there is one saga per
     /// definition's name and key, whoever starts it and how often.
     ///
+    /// One that was found may belong to another engine, or to none since a crash: it goes on when a [recovery](Self::recover) takes it up.
+    ///
     /// When this returns, the intent of the first step is written and the saga runs in a task of its own. Dropped before that, the saga may
     /// or may not have been created; if it was, it is taken up by a recovery. Start again with the same key to find out.
     ///

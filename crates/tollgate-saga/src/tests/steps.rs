@@ -316,3 +316,19 @@ fn the_diagram_shows_the_pivot_and_what_is_superseded() {
         assert!(diagram.contains(line), "{diagram}");
     }
 }
+
+/// Everything that is awaited in a handler can be.
+#[test]
+fn futures_are_send() {
+    fn is_send<T: Send>(_: T) {}
+    fn all(sagas: &Sagas<MemorySaga>, run: &crate::Run<MemorySaga, u64>, definition: &Definition<u64, u64>) {
+        let (id, ops) = (run.id(), crate::Operator::new("a", "b"));
+        is_send(sagas.start(definition, "a", &1));
+        is_send(run.wait());
+        is_send(sagas.recover());
+        is_send(sagas.operate(id, &ops, crate::Verb::Retry));
+        is_send(sagas.inspect(id));
+        is_send(sagas.shutdown(Duration::ZERO));
+    }
+    let _ = all;
+}

@@ -30,7 +30,10 @@
 //!
 //! # What it does not
 //!
-//! It does not survive the loss of the machine, and the file must not lie on a network file system: SQLite's locks do not hold there.
+//! * It does not survive the loss of the machine, and the file must not lie on a network file system: SQLite's locks do not hold there.
+//! * A process that has the store open must not open the file by other means (`std::fs::copy` for a backup, say): when that handle is
+//!   closed, POSIX drops the process's locks. Back it up from another process, with SQLite's own tools.
+//! * It takes no file that another application has written ([`OpenError::Foreign`]).
 //!
 //! # If a future is dropped
 //!

@@ -9,6 +9,7 @@ use serde_json::Value;
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Before the pivot: every step can be undone.
 #[derive(Clone, Copy, Debug)]
@@ -24,6 +25,7 @@ pub struct Flow<'b, D, Phase = Undecided> {
     deps: Arc<D>,
     specs: Vec<Spec>,
     steps: ErasedSteps,
+    deadline: Option<Duration>,
     brand: Brand<'b>,
     phase: PhantomData<fn() -> Phase>,
 }
@@ -32,6 +34,7 @@ pub struct Flow<'b, D, Phase = Undecided> {
 pub struct Finished<'b, T> {
     pub(super) specs: Vec<Spec>,
     pub(super) steps: ErasedSteps,
+    pub(super) deadline: Option<Duration>,
     pub(super) output: Vec<Place>,
     pub(super) decode: fn(&[&Value]) -> Result<T, serde_json::Error>,
     brand: Brand<'b>,
@@ -43,9 +46,16 @@ impl<'b, D: Send + Sync + 'static> Flow<'b, D> {
             deps,
             specs: Vec::new(),
             steps: Vec::new(),
+            deadline: None,
             brand: PhantomData,
             phase: PhantomData,
         }
+    }
+
+    /// Sets after which time since its start a saga that has not passed its pivot turns back (default: never). What is on its way then is
+    /// brought to a known end first. Keep it below the life of what the steps hold: a card's authorization lapses after a few days.
+    pub const fn deadline(&mut self, deadline: Duration) {
+        self.deadline = Some(deadline);
     }
 
     /// A step that is undone when a later one is refused. `inputs` are handles: the saga's own input, and what came of earlier steps.
@@ -89,6 +99,7 @@ impl<'b, D: Send + Sync + 'static> Flow<'b, D> {
             deps: self.deps,
             specs: self.specs,
             steps: self.steps,
+            deadline: self.deadline,
             brand: self.brand,
             phase: PhantomData,
         };
@@ -139,6 +150,7 @@ impl<'b, D: Send + Sync + 'static, Phase> Flow<'b, D, Phase> {
         Finished {
             specs: self.specs,
             steps: self.steps,
+            deadline: self.deadline,
             output: places(&output),
             decode: I::decode,
             brand: self.brand,

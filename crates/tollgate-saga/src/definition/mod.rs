@@ -10,7 +10,7 @@ pub use flow::{Committed, Finished, Flow, Undecided};
 pub(crate) use handle::Brand;
 pub use handle::{Inputs, Out};
 
-use crate::machine::{Kind, Place, Spec, shape};
+use crate::machine::{Kind, Place, Progress, Spec, shape};
 use crate::step::ErasedSteps;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -18,6 +18,7 @@ use serde_json::Value;
 use std::fmt::{self, Write};
 use std::marker::PhantomData;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A definition that makes no sense. Nothing can be started with it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -55,6 +56,14 @@ pub(crate) struct Plan {
     pub(crate) specs: Arc<[Spec]>,
     pub(crate) steps: ErasedSteps,
     pub(crate) output: Vec<Place>,
+    pub(crate) deadline: Option<Duration>,
+}
+
+impl Plan {
+    /// A saga of this definition, before its first record.
+    pub(crate) fn blank(&self) -> Progress {
+        Progress::new(Arc::clone(&self.specs), self.deadline)
+    }
 }
 
 impl fmt::Debug for Plan {
@@ -115,6 +124,7 @@ where
             specs: finished.specs.into(),
             steps: finished.steps,
             output: finished.output,
+            deadline: finished.deadline,
         };
         Ok(Self {
             plan: Arc::new(plan),

@@ -177,7 +177,7 @@ pub(crate) fn read(
     if *shape != *plan.shape {
         return Err(Unrecoverable::Changed { name, version });
     }
-    let mut progress = Progress::new(Arc::clone(&plan.specs));
+    let mut progress = plan.blank();
     for (at, record) in records.iter().enumerate() {
         progress.read(at, record)?;
     }

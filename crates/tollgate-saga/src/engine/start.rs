@@ -4,7 +4,7 @@ use super::commit::Held;
 use super::run::Run;
 use super::{Sagas, Shared};
 use crate::definition::Definition;
-use crate::machine::{Progress, Record, Unreadable, advance};
+use crate::machine::{Record, Unreadable, advance};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -123,7 +123,7 @@ async fn begin<J: SagaJournal>(
         input,
         at: now,
     };
-    let mut progress = Progress::new(Arc::clone(&plan.specs));
+    let mut progress = plan.blank();
     progress.apply(&created);
     let mut batch = vec![created];
     let action = advance(&mut progress, &mut batch, now);

@@ -124,13 +124,13 @@ impl Progress {
         {
             return self.turn_at(step);
         }
-        if let Some(why) = &self.cancel
-            && !self.is_past_pivot()
+        let waiting = self.position(|stage| stage == Stage::Waiting);
+        if waiting.is_some()
+            && let Some(why) = self.asked_back(now)
         {
-            let why = why.clone();
             return Next::Write(Record::UnwindBegun { step: None, why });
         }
-        match self.position(|stage| stage == Stage::Waiting) {
+        match waiting {
             Some(step) => Next::Write(Record::Intended {
                 step,
                 direction: Direction::Forward,

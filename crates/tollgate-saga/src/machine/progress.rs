@@ -6,6 +6,7 @@ use crate::outcome::{Undone, Why};
 use crate::policy::{Policy, Repeat};
 use serde_json::Value;
 use std::sync::Arc;
+use std::time::Duration;
 use tollgate_core::Timestamp;
 use tollgate_core::store::saga::SagaState;
 
@@ -133,6 +134,9 @@ pub(crate) struct Turned {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Progress {
     pub(crate) specs: Arc<[Spec]>,
+    /// After how long it turns back.
+    deadline: Option<Duration>,
+    created: Timestamp,
     pub(crate) input: Value,
     pub(crate) steps: Vec<StepState>,
     pub(crate) unwinding: Option<Turned>,
@@ -154,10 +158,12 @@ impl Eq for Spec {}
 
 impl Progress {
     /// A saga with no records yet.
-    pub(crate) fn new(specs: Arc<[Spec]>) -> Self {
+    pub(crate) fn new(specs: Arc<[Spec]>, deadline: Option<Duration>) -> Self {
         let steps = vec![StepState::default(); specs.len()];
         Self {
             specs,
+            deadline,
+            created: Timestamp::EPOCH,
             input: Value::Null,
             steps,
             unwinding: None,
@@ -182,6 +188,15 @@ impl Progress {
     pub(crate) fn is_past_pivot(&self) -> bool {
         let done = |(spec, step): (&Spec, &StepState)| spec.kind == Kind::Pivot && step.stage == Stage::Done;
         self.specs.iter().zip(&self.steps).any(done)
+    }
+
+    /// Why it should turn back although nothing was refused.
+    pub(crate) fn asked_back(&self, now: Timestamp) -> Option<Why> {
+        let late = self
+            .deadline
+            .filter(|deadline| now.since(self.created) >= *deadline)
+            .map(|deadline| Why::new(format!("not done within {deadline:?}")));
+        self.cancel.clone().or(late).filter(|_| !self.is_past_pivot())
     }
 
     /// Whether a later step's compensation has taken the place of this one's. One that found nothing to undo has not: a capture that
@@ -235,7 +250,10 @@ impl Progress {
             self.resumed = 0;
         }
         match record {
-            Record::Created { input, .. } => self.input = input.clone(),
+            Record::Created { input, at, .. } => {
+                self.input = input.clone();
+                self.created = *at;
+            }
             Record::UnwindBegun { step, why } => {
                 self.unwinding = Some(Turned {
                     step: *step,

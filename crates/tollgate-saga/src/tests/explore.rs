@@ -59,7 +59,7 @@ struct State {
 
 impl State {
     fn start(specs: &Arc<[Spec]>) -> Self {
-        let mut progress = Progress::new(Arc::clone(specs));
+        let mut progress = Progress::new(Arc::clone(specs), None);
         progress.apply(&Record::Created {
             version: 1,
             shape: String::new(),

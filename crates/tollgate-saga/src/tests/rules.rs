@@ -10,7 +10,7 @@ use std::time::Duration;
 use tollgate_core::Timestamp;
 
 fn sum(specs: &Arc<[Spec]>, records: &[Record]) -> Progress {
-    let mut progress = Progress::new(Arc::clone(specs));
+    let mut progress = Progress::new(Arc::clone(specs), None);
     for record in records {
         progress.apply(record);
     }
@@ -128,7 +128,7 @@ fn not_found_proves_absence_only_after_the_quiet_time() {
 #[test]
 fn journals_that_make_no_sense_are_refused() {
     let specs = specs(false, false);
-    let mut progress = Progress::new(Arc::clone(&specs));
+    let mut progress = Progress::new(Arc::clone(&specs), None);
     assert!(progress.read(3, &intended(9)).is_err_and(|error| error.at == 3));
     assert!(Record::decode(0, b"{\"kind\":\"teleported\"}").is_err());
     assert!(Record::decode(0, b"").is_err());
@@ -154,4 +154,48 @@ fn stored_forms_do_not_change() {
         r#"{"kind":"ended","state":"compensated"}"#
     );
     assert_eq!(Record::decode(0, stored(&done).as_bytes()), Ok(done));
+}
+
+/// Late, it turns back, once what is on its way is known; and behind the pivot not at all.
+#[test]
+fn a_deadline_turns_back_before_the_pivot_only() {
+    let at = |seconds| NOW.saturating_add(Duration::from_secs(seconds));
+    let done = |step| Record::Done {
+        step,
+        output: serde_json::Value::Null,
+    };
+    let created = Record::Created {
+        version: 1,
+        shape: String::new(),
+        input: serde_json::Value::Null,
+        at: NOW,
+    };
+    let after = |records: &[Record], seconds| {
+        let mut progress = Progress::new(specs(false, false), Some(Duration::from_secs(60)));
+        progress.apply(&created);
+        records.iter().for_each(|record| progress.apply(record));
+        next(&mut progress, at(seconds)).1
+    };
+    let forward = |step| Action::Attempt {
+        step,
+        direction: Direction::Forward,
+    };
+    let first = [intended(0), done(0)];
+    assert_eq!(after(&first, 59), forward(1));
+    assert_eq!(
+        after(&first, 60),
+        Action::Attempt {
+            step: 0,
+            direction: Direction::Undo
+        }
+    );
+    assert_eq!(
+        after(&[intended(0)], 60),
+        forward(0),
+        "begun is brought to an end"
+    );
+    let decided = [intended(0), done(0), intended(1), done(1), intended(2), done(2)];
+    assert_eq!(after(&decided, 60), forward(3));
+    let all = [&decided[..], &[intended(3), done(3)]].concat();
+    assert_eq!(after(&all, 60), Action::Rest(EndState::Completed));
 }

@@ -41,6 +41,13 @@ pub(crate) struct Held<J> {
     pub(crate) latest: Timestamp,
 }
 
+/// However it ends (also when the task or the recovery that has it is dropped), nobody waits here any more for what does not run here.
+impl<J> Drop for Held<J> {
+    fn drop(&mut self) {
+        self.shared.running.leave(self.id, &self.live);
+    }
+}
+
 impl<J: SagaJournal> Held<J> {
     pub(crate) fn now(&mut self) -> Timestamp {
         self.latest = self.latest.max(self.shared.clock.now());

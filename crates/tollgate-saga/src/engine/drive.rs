@@ -28,9 +28,8 @@ impl<J: SagaJournal> Shared<J> {
             tracing::info_span!(target: "tollgate::saga", "saga", id = %held.id, name = %held.plan.name);
         let whole = async move {
             let left = held.drive(action).await;
-            held.shared.running.leave(held.id, &live);
             live.left.send_replace(left);
-            // the last handle goes with `live`: a waiter that finds no sum there asks the journal
+            // with `held` and `live` the sender goes: a waiter that finds no sum there asks the journal
         };
         self.tracker.spawn(whole.instrument(span));
     }

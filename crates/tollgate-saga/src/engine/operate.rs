@@ -90,8 +90,6 @@ impl<J: SagaJournal> Sagas<J> {
                 self.go(held, Vec::new())
                     .await
                     .map_err(|_| OperateError::Overtaken)?;
-            } else {
-                held.shared.running.leave(id, &held.live);
             }
             return Err(misplaced.into());
         }

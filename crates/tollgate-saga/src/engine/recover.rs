@@ -60,6 +60,8 @@ impl<J: SagaJournal> Sagas<J> {
     /// Call it when the process starts, and then from time to time ([`keep_recovering`](Self::keep_recovering)): what crashed a moment ago
     /// can be claimed when its lease has lapsed.
     ///
+    /// Dropped in the middle, what was claimed and not yet taken up waits for its lease to lapse.
+    ///
     /// # Errors
     /// The journal's, when it does not answer. What was claimed before runs.
     pub async fn recover(&self) -> Result<Recovered, StoreError> {
@@ -148,7 +150,6 @@ impl<J: SagaJournal> Sagas<J> {
                 Ok(())
             }
             Err(lost) => {
-                held.shared.running.leave(held.id, &held.live);
                 tracing::warn!(target: "tollgate::saga", saga = %held.id, ?lost, "a claimed saga could not be taken up");
                 Err(lost)
             }

@@ -1,6 +1,6 @@
 //! Where a saga stands: the sum of its records.
 
-use super::record::{Direction, EndState, Record, StepIndex, Unreadable, Verb};
+use super::record::{Direction, EndState, Record, StepIndex, Unreadable};
 use super::spec::{Kind, Spec};
 use crate::outcome::{Undone, Why};
 use crate::policy::{Policy, Repeat};
@@ -63,7 +63,7 @@ impl Tries {
             }
     }
 
-    fn begin(&mut self, at: Timestamp) {
+    pub(super) fn begin(&mut self, at: Timestamp) {
         *self = Self {
             begun: at,
             last: at,
@@ -73,7 +73,7 @@ impl Tries {
     }
 
     /// A fresh budget. What is in doubt stays so.
-    fn renew(&mut self, at: Timestamp) {
+    pub(super) fn renew(&mut self, at: Timestamp) {
         self.count = 0;
         self.due = at;
     }
@@ -108,7 +108,7 @@ impl StepState {
         }
     }
 
-    fn tries_mut(&mut self, direction: Direction) -> &mut Tries {
+    pub(super) fn tries_mut(&mut self, direction: Direction) -> &mut Tries {
         match direction {
             Direction::Forward => &mut self.forward,
             Direction::Undo => &mut self.undo,
@@ -116,7 +116,7 @@ impl StepState {
     }
 }
 
-const fn on_its_way(direction: Direction) -> Stage {
+pub(super) const fn on_its_way(direction: Direction) -> Stage {
     match direction {
         Direction::Forward => Stage::Intended,
         Direction::Undo => Stage::Undoing,
@@ -342,69 +342,5 @@ impl Progress {
             tries.doubt = true;
             tries.last = tries.last.max(at);
         }
-    }
-
-    fn operate(&mut self, verb: &Verb, at: Timestamp) {
-        self.ended = None;
-        match verb {
-            Verb::Retry => self.retry(at),
-            Verb::RetryWithNewKey { step } => {
-                if let Some(state) = self.by_name(step) {
-                    let direction = state
-                        .stuck
-                        .take()
-                        .map_or(Direction::Forward, |stuck| stuck.direction);
-                    let tries = state.tries_mut(direction);
-                    tries.generation = tries.generation.saturating_add(1);
-                    tries.begin(at);
-                    state.stage = on_its_way(direction);
-                }
-                self.retry(at);
-            }
-            Verb::Happened { step, output } => {
-                if let Some(state) = self.by_name(step) {
-                    state.stuck = None;
-                    state.stage = Stage::Done;
-                    state.output = Some(output.clone());
-                }
-            }
-            Verb::DidNotHappen { step } => {
-                let again = self
-                    .specs
-                    .iter()
-                    .any(|spec| spec.name == step && spec.kind == Kind::Retriable);
-                if let Some(state) = self.by_name(step) {
-                    state.stuck = None;
-                    state.stage = if again { Stage::Waiting } else { Stage::Absent };
-                }
-            }
-            Verb::WasUndone { step, how } => {
-                if let Some(state) = self.by_name(step) {
-                    state.stuck = None;
-                    state.stage = Stage::Undone(*how);
-                }
-            }
-            Verb::Abandon => self.abandoned = true,
-        }
-    }
-
-    fn retry(&mut self, at: Timestamp) {
-        for state in &mut self.steps {
-            let Some(stuck) = state.stuck.take() else { continue };
-            // a person says that a repeat is safe: a new window, and doubt about keys is theirs
-            let tries = state.tries_mut(stuck.direction);
-            tries.begun = at;
-            tries.bare = false;
-            tries.renew(at);
-            state.probe.renew(at);
-            if stuck.direction == Direction::Forward {
-                state.stage = Stage::Intended;
-            }
-        }
-    }
-
-    fn by_name(&mut self, name: &str) -> Option<&mut StepState> {
-        let at = self.specs.iter().position(|spec| spec.name == name)?;
-        self.steps.get_mut(at)
     }
 }

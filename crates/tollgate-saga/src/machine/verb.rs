@@ -1,7 +1,9 @@
-//! Which word of a person fits where.
+//! A person's word: where it fits, and what it changes.
 
-use super::progress::{Progress, Stage};
+use super::progress::{Progress, Stage, StepState, on_its_way};
 use super::record::{Direction, EndState, Verb};
+use super::spec::Kind;
+use tollgate_core::Timestamp;
 
 /// A word that does not fit where the saga stands. Nothing was changed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -67,4 +69,71 @@ pub(crate) fn check_verb(progress: &Progress, verb: &Verb) -> Result<(), Misplac
         step: step.clone(),
         hint,
     })
+}
+
+impl Progress {
+    /// Adds a person's word.
+    pub(super) fn operate(&mut self, verb: &Verb, at: Timestamp) {
+        self.ended = None;
+        match verb {
+            Verb::Retry => self.retry(at),
+            Verb::RetryWithNewKey { step } => {
+                if let Some(state) = self.by_name(step) {
+                    let direction = state
+                        .stuck
+                        .take()
+                        .map_or(Direction::Forward, |stuck| stuck.direction);
+                    let tries = state.tries_mut(direction);
+                    tries.generation = tries.generation.saturating_add(1);
+                    tries.begin(at);
+                    state.stage = on_its_way(direction);
+                }
+                self.retry(at);
+            }
+            Verb::Happened { step, output } => {
+                if let Some(state) = self.by_name(step) {
+                    state.stuck = None;
+                    state.stage = Stage::Done;
+                    state.output = Some(output.clone());
+                }
+            }
+            Verb::DidNotHappen { step } => {
+                let again = self
+                    .specs
+                    .iter()
+                    .any(|spec| spec.name == step && spec.kind == Kind::Retriable);
+                if let Some(state) = self.by_name(step) {
+                    state.stuck = None;
+                    state.stage = if again { Stage::Waiting } else { Stage::Absent };
+                }
+            }
+            Verb::WasUndone { step, how } => {
+                if let Some(state) = self.by_name(step) {
+                    state.stuck = None;
+                    state.stage = Stage::Undone(*how);
+                }
+            }
+            Verb::Abandon => self.abandoned = true,
+        }
+    }
+
+    fn retry(&mut self, at: Timestamp) {
+        for state in &mut self.steps {
+            let Some(stuck) = state.stuck.take() else { continue };
+            // a person says that a repeat is safe: a new window, and doubt about keys is theirs
+            let tries = state.tries_mut(stuck.direction);
+            tries.begun = at;
+            tries.bare = false;
+            tries.renew(at);
+            state.probe.renew(at);
+            if stuck.direction == Direction::Forward {
+                state.stage = Stage::Intended;
+            }
+        }
+    }
+
+    fn by_name(&mut self, name: &str) -> Option<&mut StepState> {
+        let at = self.specs.iter().position(|spec| spec.name == name)?;
+        self.steps.get_mut(at)
+    }
 }

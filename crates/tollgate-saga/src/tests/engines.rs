@@ -53,6 +53,35 @@ async fn who_hears_too_late_sends_nothing() {
     assert_eq!(world.asked("reserve"), 1);
 }
 
+/// A recovery that is given up in the middle of its first write leaves no waiter behind.
+#[tokio::test(start_paused = true)]
+async fn a_recovery_that_is_dropped_holds_nobody() {
+    let (clock, journal) = shared();
+    let world = World::new();
+    world.fails("reserve", Fault::HangsBefore, 1);
+    let checkout = checkout(&world, 1, true);
+    let dying = engine(journal.clone(), &checkout, clock.clone());
+    let id = dying.start(&checkout, "order-1", &7).await.unwrap().id();
+    journal.renew(id, 1, Duration::ZERO).await.unwrap();
+    let slow = engine(super::crash::late(&journal), &checkout, clock.clone());
+    assert!(
+        tokio::time::timeout(Duration::from_secs(1), slow.recover())
+            .await
+            .is_err()
+    );
+    let waiting = tokio::spawn({
+        let checkout = checkout.clone();
+        async move { settle(&slow, &checkout).await }
+    });
+    tokio::time::sleep(LEASE * 2).await;
+    assert_eq!(
+        engine(journal, &checkout, clock).recover().await.unwrap().resumed,
+        [id]
+    );
+    let (_, settled) = tokio::time::timeout(LEASE, waiting).await.unwrap().unwrap();
+    assert!(matches!(settled, Settled::Completed(_)));
+}
+
 /// An attempt longer than the lease: the heartbeat keeps the saga here.
 #[tokio::test(start_paused = true)]
 async fn a_long_step_keeps_its_lease() {

@@ -103,6 +103,9 @@
 //! could neither be undone nor be known. A parked saga says which step and why, and waits for a person: [`Sagas::operate`] takes their
 //! [`Verb`] with a name and a reason. One compensation that fails does not stop the others.
 //!
+//! Before its pivot a saga also turns back when somebody [cancels](Sagas::cancel) it or its [deadline](Flow::deadline) has passed; what is
+//! on its way then is brought to a known end first.
+//!
 //! # When it acts
 //!
 //! The intent is committed before the first byte leaves; the result of a step and the intent of the next are one commit, so *n* steps cost
@@ -130,7 +133,7 @@
 //! * A request that arrives after its compensation found nothing there cannot be stopped from here. [`Policy::quiet`] makes it unlikely,
 //!   a reconciliation finds it.
 //! * A lease is not mutual exclusion. Two engines may have a request on its way at once; the key makes them one.
-//! * Steps run one after the other. There are no parallel branches, signals or timers yet.
+//! * Steps run one after the other. There are no parallel branches, signals or child sagas yet.
 //! * Inputs and outputs are written to the journal as they are. Give steps tokens, never card numbers: the types of
 //!   [`tollgate_core::id`] refuse them. Texts of errors are masked.
 

@@ -16,10 +16,12 @@ use tollgate::http::problem::problem_of_error;
 use tollgate::idempotency::IdempotencyLayer;
 use tollgate::rate_limit::LocalLimit;
 use tollgate::retry::{RetryConfig, RetryLayer};
+use tollgate::timing::{Ending, TimingLayer};
 use tollgate::{PaymentStack, Secrets};
 use tollgate_core::gateway::{Call, NewPayment, Payment, Sale};
 use tollgate_core::id::{InstrumentToken, MerchantReference};
 use tollgate_core::store::audit::{AuditStore, Receipt, chain};
+use tollgate_core::store::memory::MemoryIdempotency;
 use tollgate_core::store::quota::Quota;
 use tollgate_core::{CallContext, Effect, Fault, IdempotencyKey, PaymentError};
 use tollgate_sqlite::Sqlite;
@@ -117,10 +119,7 @@ async fn every_attempt_leaves_its_intent_and_outcome_in_one_chain() {
 /// second charge.
 #[tokio::test]
 async fn a_wrong_order_costs_a_retry_and_never_a_second_charge() {
-    let guard = || {
-        let store = tollgate_core::store::memory::MemoryIdempotency::new();
-        IdempotencyLayer::dangerous_gateway(store, Secrets::ephemeral())
-    };
+    let guard = || IdempotencyLayer::dangerous_gateway(MemoryIdempotency::new(), Secrets::ephemeral());
     for mishap in [Mishap::LostAfter, Mishap::TimeoutAfter, Mishap::FailsAfter] {
         // no idempotency at all
         let gateway = MockGateway::new().without_dedup();
@@ -260,4 +259,36 @@ async fn an_unknown_outcome_inside_is_an_unknown_outcome_outside() {
         StatusCode::CONFLICT
     );
     assert_eq!(*runs.lock().unwrap(), 1);
+}
+
+/// Seed I14, D4, D4b, D13: around an asynchronous call the breaker never opened, retry made one attempt, and the timer read nothing,
+/// because the wrappers ended before the call began.
+#[tokio::test(start_paused = true)]
+async fn what_is_wrapped_is_the_whole_asynchronous_call() {
+    let gateway = MockGateway::new().patience(Duration::from_secs(2));
+    let breaker = Breaker::new(BreakerConfig::default().consecutive_failures(1));
+    let timing = TimingLayer::gateway();
+    let stack = PaymentStack::gateway()
+        .dangerous_idempotency(MemoryIdempotency::new(), Secrets::ephemeral())
+        .circuit_breaker(breaker.clone())
+        .retry(quick())
+        .observe(timing.clone())
+        .service_for::<Call<Sale>, _>(gateway.clone());
+    gateway.plan([Mishap::TimeoutAfter, Mishap::TimeoutBefore]);
+    assert!(stack.clone().oneshot(sale("a")).await.is_ok());
+    assert_eq!((gateway.calls(), gateway.ledger().charges("a")), (3, 1));
+    let slow = timing
+        .timings()
+        .snapshot()
+        .into_iter()
+        .find(|latency| latency.ending == Ending::Unknown);
+    assert!(slow.is_some_and(|latency| latency.count == 2 && latency.max >= Duration::from_secs(2)));
+
+    gateway.plan([
+        Mishap::TimeoutBefore,
+        Mishap::TimeoutBefore,
+        Mishap::TimeoutBefore,
+    ]);
+    assert!(stack.oneshot(sale("b")).await.is_err());
+    assert_eq!(breaker.snapshot().phase, Phase::Open);
 }

@@ -72,6 +72,22 @@
 //! # }
 //! ```
 //!
+//! A message without a key does not compile, so the protection cannot be off by accident (seed I6: a key passed by position turned it
+//! off without a word):
+//!
+//! ```compile_fail
+//! use tollgate::idempotency::IdempotencyLayer;
+//! use tollgate_core::gateway::{Call, GetPayment, Payment};
+//! use tollgate_core::{PaymentError, Secrets, store::memory::MemoryIdempotency};
+//! use tower::{Layer, ServiceExt, service_fn};
+//!
+//! # async fn never(call: Call<GetPayment>) {
+//! let layer = IdempotencyLayer::dangerous_gateway(MemoryIdempotency::new(), Secrets::ephemeral());
+//! let inner = service_fn(|_: Call<GetPayment>| async { Err::<Payment, _>(PaymentError::timeout("10 s")) });
+//! layer.layer(inner).oneshot(call).await; // `GetPayment` is no `KeyedMessage`
+//! # }
+//! ```
+//!
 //! # When it acts
 //!
 //! 1. The key is read, the body buffered, the fingerprint taken. Nothing is claimed yet.

@@ -115,7 +115,8 @@ pub async fn a_repeated_begin_arms_when_it_says_so<S: IdempotencyStore>(subject:
     assert!(matches!(thief, Begun::Unknown { .. }), "{thief:?}");
 }
 
-/// While the owner's lease runs, nobody else gets the key, prepared or armed.
+/// While the owner's lease runs, nobody else gets the key, prepared or armed (seed I12: with a short time to live the key was
+/// entered again while the first run was still on).
 pub async fn a_live_claim_cannot_be_taken_over<S: IdempotencyStore>(subject: &Subject<S>) {
     for (number, phase) in [(1, Phase::Prepared), (2, Phase::Armed)] {
         reach(subject, number, 7, phase).await;
@@ -189,7 +190,8 @@ pub async fn a_lost_arm_is_recognised<S: IdempotencyStore>(subject: &Subject<S>)
     assert_eq!(record(subject, 1).await.phase, Phase::Armed);
 }
 
-/// Epoch and owner both count: with either of them wrong, a token arms, renews and settles nothing.
+/// Epoch and owner both count: with either of them wrong, a token arms, renews and settles nothing (seed I13: a stale owner removed
+/// somebody else's finished record).
 pub async fn a_stale_token_changes_nothing<S: IdempotencyStore>(subject: &Subject<S>) {
     for (number, phase) in [(1, Phase::Prepared), (2, Phase::Armed), (3, Phase::Unknown)] {
         let token = reach(subject, number, 7, phase).await;

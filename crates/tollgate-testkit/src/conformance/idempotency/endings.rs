@@ -45,7 +45,8 @@ pub async fn an_answer_is_replayed_byte_for_byte<S: IdempotencyStore>(subject: &
     }
 }
 
-/// A final answer stands: no later settlement, evidence, begin or renewal changes a byte of it.
+/// A final answer stands: no later settlement, evidence, begin or renewal changes a byte of it. (Seed I21: records were shared by
+/// reference, so that a store whose update did nothing passed for right.)
 pub async fn a_completed_record_never_changes<S: IdempotencyStore>(subject: &Subject<S>) {
     let token = reach(subject, 1, 7, Phase::Completed).await;
     let before = record(subject, 1).await;

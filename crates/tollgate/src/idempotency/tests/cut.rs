@@ -61,7 +61,7 @@ async fn drain_says_how_many_are_left() {
     assert_eq!(layer.drain(Duration::ZERO).await, Ok(()));
 }
 
-/// A process that died with the key armed: its lease lapses, and the key is unknown, never free.
+/// seed I2: a process that exited left the key stuck for 24 hours. A process that died with the key armed: its lease lapses, and the key is unknown, never free.
 #[tokio::test]
 async fn an_owner_that_vanished_leaves_an_unknown() {
     let (store, clock) = store();

@@ -78,6 +78,7 @@ async fn what_was_not_sent_runs_again() {
     assert_eq!(gateway.booked(), 1);
 }
 
+/// seed I7: positional arguments were not hashed, so another amount got the first one's answer.
 #[tokio::test]
 async fn another_request_under_a_used_key_is_refused() {
     let gateway = Gateway::booking();

@@ -71,3 +71,9 @@ create table saga_record (
     body blob    not null,
     primary key (saga, seq)
 ) strict, without rowid;
+
+create table carry_over (
+    run     text    primary key,
+    version integer not null,
+    body    blob    not null
+) strict, without rowid;

@@ -40,6 +40,7 @@
 //! The step runs all the same; its answer is lost.
 
 mod audit;
+mod carry_over;
 mod dedup;
 mod error;
 mod idempotency;

@@ -16,4 +16,5 @@ tollgate_testkit::dedup_conformance!(dedup, fresh());
 tollgate_testkit::quota_conformance!(quota, fresh());
 tollgate_testkit::velocity_conformance!(velocity, fresh());
 tollgate_testkit::audit_conformance!(audit, fresh());
+tollgate_testkit::carry_over_conformance!(carry_over, fresh());
 tollgate_testkit::saga_conformance!(saga, fresh());

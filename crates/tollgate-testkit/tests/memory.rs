@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use tollgate_core::store::idempotency::BoxedIdempotencyStore;
 use tollgate_core::store::memory::{
-    MemoryAudit, MemoryDedup, MemoryIdempotency, MemoryQuota, MemorySaga, MemoryVelocity,
+    MemoryAudit, MemoryCarryOver, MemoryDedup, MemoryIdempotency, MemoryQuota, MemorySaga, MemoryVelocity,
 };
 use tollgate_testkit::conformance::Subject;
 use tollgate_testkit::fault::Faulty;
@@ -27,4 +27,5 @@ tollgate_testkit::velocity_conformance!(
     Subject::manual(|clock| MemoryVelocity::with(1_000, clock))
 );
 tollgate_testkit::audit_conformance!(audit, Subject::manual(MemoryAudit::with));
+tollgate_testkit::carry_over_conformance!(carry_over, Subject::manual(|_| MemoryCarryOver::new()));
 tollgate_testkit::saga_conformance!(saga, Subject::manual(MemorySaga::with));

@@ -3,6 +3,7 @@
 //! | port | asked by | memory | SQLite |
 //! |---|---|---|---|
 //! | [`audit`] | the audit layer | x | x |
+//! | [`carry_over`] | whoever reconciles | x | x |
 //! | [`dedup`] | the webhook layer | x | x |
 //! | [`idempotency`] | the idempotency layer | x | x |
 //! | [`quota`] | the rate-limit layer | x | x |
@@ -26,6 +27,7 @@
 //! construction.
 
 pub mod audit;
+pub mod carry_over;
 pub mod dedup;
 pub mod idempotency;
 pub mod memory;

@@ -125,7 +125,9 @@ impl Report {
     }
 
     /// The rows in transit as input of the next run: append the next period's rows to them. Only for files that do
-    /// not overlap: a row that comes again in the next file would be its own duplicate.
+    /// not overlap: a row that comes again in the next file would be its own duplicate. A
+    /// [`CarryOverStore`](tollgate_core::store::carry_over::CarryOverStore) keeps them in between, so that two runs that overlap do
+    /// not both take them over.
     #[must_use]
     pub fn carry_over(&self) -> (Sheet, Sheet) {
         let ledger = self.in_transit.iter().filter_map(InTransit::ledger);

@@ -34,6 +34,7 @@
 //! | quotas | [`quota_conformance!`](crate::quota_conformance) | [`quota`] |
 //! | velocity counters | [`velocity_conformance!`](crate::velocity_conformance) | [`velocity`] |
 //! | audit chains | [`audit_conformance!`](crate::audit_conformance) | [`audit`] |
+//! | reconciliation carry-over | [`carry_over_conformance!`](crate::carry_over_conformance) | [`carry_over`] |
 //! | saga journals | [`saga_conformance!`](crate::saga_conformance) | [`saga`] |
 //!
 //! A suite that cannot fail proves nothing: this crate's own tests run every property over stores that are broken on purpose, and
@@ -83,6 +84,7 @@ macro_rules! properties {
 }
 
 pub mod audit;
+pub mod carry_over;
 pub mod dedup;
 pub mod idempotency;
 pub mod quota;

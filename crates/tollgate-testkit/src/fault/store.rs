@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tollgate_core::store::audit::{AuditEntry, AuditStore, Receipt};
+use tollgate_core::store::carry_over::{Carried, CarryOverStore, Replaced};
 use tollgate_core::store::dedup::{Claim, Claimed, DedupStore, Ticket};
 use tollgate_core::store::idempotency::{
     Begin, Begun, Held, IdempotencyStore, Record, RecordKey, Resolve, Resolved, Settled, Settlement, Token,
@@ -195,6 +196,10 @@ faulty! {
         append(chain: &str, body: Arc<[u8]>) -> Receipt;
         head(chain: &str) -> Receipt;
         read(chain: &str, after: u64, limit: u32) -> Vec<AuditEntry>;
+    }
+    CarryOverStore {
+        load(run: &str) -> Option<Carried>;
+        replace(run: &str, seen: u64, body: Arc<[u8]>) -> Replaced;
     }
     SagaJournal {
         create(saga: NewSaga) -> Created;

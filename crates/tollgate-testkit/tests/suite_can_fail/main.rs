@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod audit;
+mod carry_over;
 mod dedup;
 mod idempotency;
 mod quota;

@@ -2,6 +2,7 @@
 //! process, and say so in their capabilities.
 
 mod audit;
+mod carry_over;
 mod dedup;
 mod idempotency;
 mod quota;
@@ -11,6 +12,7 @@ mod tests;
 mod velocity;
 
 pub use audit::MemoryAudit;
+pub use carry_over::MemoryCarryOver;
 pub use dedup::MemoryDedup;
 pub use idempotency::MemoryIdempotency;
 pub use quota::MemoryQuota;

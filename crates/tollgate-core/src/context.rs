@@ -1,7 +1,7 @@
 //! What travels with a request: the only channel between layers, so that each still works alone.
 
 use crate::deadline::Deadline;
-use crate::id::CallerId;
+use crate::id::{CallerId, DownstreamKey};
 use crate::secret::Secrets;
 use crate::store::idempotency::{RecordKey, Token};
 use crate::verdict::Effect;
@@ -90,45 +90,6 @@ impl EffectLedger {
             _ if noted(Self::DOUBT) => Effect::Unknown,
             other => other,
         }
-    }
-}
-
-/// One key for all attempts of a claim at one peer: 160 bits as 32 characters of base32 (RFC 4648, lower case),
-/// short enough for every gateway we know of (Square's limit is 45, Adyen's 64).
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct DownstreamKey([u8; 32]);
-
-impl DownstreamKey {
-    pub(crate) fn from_hash(hash: &[u8; 32]) -> Self {
-        const ALPHABET: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
-        let mut out = [0; 32];
-        for (group, five) in out.chunks_exact_mut(8).zip(hash.chunks_exact(5)) {
-            let bits = five.iter().fold(0u64, |bits, byte| bits << 8 | u64::from(*byte));
-            for (place, letter) in group.iter_mut().enumerate() {
-                let index = bits >> (35 - 5 * place) & 31;
-                *letter = ALPHABET[usize::try_from(index).unwrap_or(0)];
-            }
-        }
-        Self(out)
-    }
-
-    /// The 32 characters.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        std::str::from_utf8(&self.0).unwrap_or_default()
-    }
-}
-
-impl fmt::Display for DownstreamKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-/// Eight characters: enough to find it in a log, not enough to use it.
-impl fmt::Debug for DownstreamKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "DownstreamKey({}..)", &self.as_str()[..8])
     }
 }
 

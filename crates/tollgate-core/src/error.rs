@@ -469,3 +469,21 @@ impl Recorded for PaymentError {
         Some(error)
     }
 }
+
+/// Services that fail with a boxed error work as they are: our refusals are recognised, a [`PaymentError`] inside
+/// is asked, and everything else is unknown.
+impl Fault for Box<dyn Error + Send + Sync> {
+    fn refused(rejection: Rejection) -> Self {
+        rejection.into()
+    }
+
+    fn verdict(&self) -> Verdict {
+        if let Some(rejection) = self.downcast_ref::<Rejection>() {
+            rejection.verdict()
+        } else if let Some(error) = self.downcast_ref::<PaymentError>() {
+            error.verdict()
+        } else {
+            Verdict::UNKNOWN
+        }
+    }
+}

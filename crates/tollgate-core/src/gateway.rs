@@ -11,9 +11,10 @@
 //! | [`LookupPayment`] | no | [`Lookup`]: the one question left after a time-out |
 
 use crate::codec::{Decoder, Encoder, Recorded};
-use crate::context::{CallContext, DownstreamKey};
+use crate::context::CallContext;
 use crate::id::{
-    CustomerId, FreeText, IdempotencyKey, InstrumentToken, MerchantReference, PaymentId, RefundId,
+    CustomerId, DownstreamKey, FreeText, IdempotencyKey, InstrumentToken, MerchantReference, PaymentId,
+    RefundId,
 };
 use crate::money::Money;
 use serde::{Deserialize, Serialize};

@@ -40,10 +40,10 @@ pub mod tokenizer;
 pub mod verdict;
 
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
-pub use context::{CallContext, DownstreamKey, EffectLedger, KeyInForce};
+pub use context::{CallContext, EffectLedger, KeyInForce};
 pub use deadline::Deadline;
 pub use error::{PaymentError, PaymentErrorKind};
-pub use id::{FreeText, IdempotencyKey};
+pub use id::{DownstreamKey, FreeText, IdempotencyKey};
 pub use money::{Currency, Money};
 pub use protocol::{Answers, Fault, Operation, Protocol, Repeats, Replays, Requests};
 pub use rejection::{Rejection, RejectionKind};

@@ -157,23 +157,3 @@ pub trait Fault: Sized {
     /// What it says about the money.
     fn verdict(&self) -> Verdict;
 }
-
-/// Services that fail with a boxed error work as they are: our refusals are recognised, a [`PaymentError`] inside
-/// is asked, and everything else is unknown.
-///
-/// [`PaymentError`]: crate::error::PaymentError
-impl Fault for Box<dyn std::error::Error + Send + Sync> {
-    fn refused(rejection: Rejection) -> Self {
-        rejection.into()
-    }
-
-    fn verdict(&self) -> Verdict {
-        if let Some(rejection) = self.downcast_ref::<Rejection>() {
-            rejection.verdict()
-        } else if let Some(error) = self.downcast_ref::<crate::error::PaymentError>() {
-            error.verdict()
-        } else {
-            Verdict::UNKNOWN
-        }
-    }
-}

@@ -1,6 +1,6 @@
 //! Values that must not be printed, and the keyed hashes that stand for them.
 
-use crate::context::DownstreamKey;
+use crate::id::DownstreamKey;
 use crate::store::idempotency::{Fingerprint, RecordKey};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;

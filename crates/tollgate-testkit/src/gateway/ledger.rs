@@ -4,8 +4,8 @@ use std::any::Any;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tollgate_core::codec::Encoder;
-use tollgate_core::context::DownstreamKey;
 use tollgate_core::gateway::{Lookup, LookupPayment, NewPayment, Payment, PaymentStatus, RefundReceipt};
+use tollgate_core::id::DownstreamKey;
 use tollgate_core::id::{MerchantReference, PaymentId, RefundId};
 use tollgate_core::{Currency, Money, PaymentError, PaymentErrorKind};
 

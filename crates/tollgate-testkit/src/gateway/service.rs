@@ -9,11 +9,11 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tollgate_core::codec::Encoder;
-use tollgate_core::context::DownstreamKey;
 use tollgate_core::gateway::{
     Authorize, Call, Capture, GetPayment, KeyedMessage, Lookup, LookupPayment, Message, Payment, Refund,
     RefundReceipt, Sale, Void,
 };
+use tollgate_core::id::DownstreamKey;
 use tollgate_core::{PaymentError, PaymentErrorKind};
 use tower_service::Service;
 

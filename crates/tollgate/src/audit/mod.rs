@@ -51,10 +51,12 @@
 
 mod entry;
 mod layer;
+mod log;
 mod service;
 #[cfg(test)]
 mod tests;
 
 pub use entry::{Entry, Kind};
-pub use layer::{AuditLayer, AuditLog};
+pub use layer::AuditLayer;
+pub use log::AuditLog;
 pub use service::{Audit, AuditFuture};

@@ -1,7 +1,7 @@
 //! Intent, call, outcome: top to bottom.
 
 use super::entry::{Entry, Kind};
-use super::layer::AuditLog;
+use super::log::AuditLog;
 use pin_project_lite::pin_project;
 use std::fmt;
 use std::pin::Pin;

@@ -1,6 +1,7 @@
 //! What an answer is kept under.
 
 use std::fmt;
+use std::sync::Arc;
 use tollgate_core::id::CallerId;
 
 /// Whose answer it is, and to which question. Both are compared whole. Not printed: questions hold identifiers.
@@ -35,3 +36,6 @@ impl fmt::Debug for CacheKey {
         f.write_str("CacheKey(..)")
     }
 }
+
+/// Names the answer to a request; `None` is not kept.
+pub(super) type KeyOf<Req> = Arc<dyn Fn(&Req) -> Option<CacheKey> + Send + Sync>;

@@ -1,6 +1,6 @@
 //! The layer: how long, how many, and under which key.
 
-use super::key::CacheKey;
+use super::key::{CacheKey, KeyOf};
 use super::service::Cache;
 use super::share::Shares;
 use super::table::Table;
@@ -11,9 +11,6 @@ use std::time::Duration;
 use tollgate_core::gateway::Call;
 use tower_layer::Layer;
 use tower_service::Service;
-
-/// Names the answer to a request; `None` is not kept.
-pub(super) type KeyOf<Req> = Arc<dyn Fn(&Req) -> Option<CacheKey> + Send + Sync>;
 
 /// Keeps the answers of reads for a while. See the [module](super) for the lesson.
 ///

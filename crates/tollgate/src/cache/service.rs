@@ -1,6 +1,6 @@
 //! Looks in `call`; on a miss one task goes for all.
 
-use super::layer::KeyOf;
+use super::key::KeyOf;
 use super::share::Shares;
 use super::table::{Found, Landing, Table};
 use pin_project_lite::pin_project;

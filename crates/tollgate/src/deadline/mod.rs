@@ -40,9 +40,11 @@
 //! such; to let a charge run to its end instead, give the deadline to the gateway client and not to this layer.
 
 mod layer;
+mod remaining;
 mod service;
 #[cfg(test)]
 mod tests;
 
-pub use layer::{DeadlineLayer, HttpDeadline, REQUEST_DEADLINE_MS, Remaining};
+pub use layer::DeadlineLayer;
+pub use remaining::{HttpDeadline, REQUEST_DEADLINE_MS, Remaining};
 pub use service::{DeadlineFuture, DeadlineService};

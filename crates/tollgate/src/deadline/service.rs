@@ -1,6 +1,6 @@
 //! Sets the deadline, refuses what is too late, strikes when it passes.
 
-use super::layer::Remaining;
+use super::remaining::Remaining;
 use pin_project_lite::pin_project;
 use std::pin::Pin;
 use std::task::{Context, Poll};

@@ -35,6 +35,17 @@ impl fmt::Display for Decision {
     }
 }
 
+/// What happens to a payment that a person should look at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnReview {
+    /// It is not sent: the caller gets `review-required`.
+    #[default]
+    Hold,
+    /// It is sent all the same. Use it for authorizations only, and hold the capture: a sale has taken the money before anybody
+    /// looked.
+    LetThrough,
+}
+
 /// What one rule found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {

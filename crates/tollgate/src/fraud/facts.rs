@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::sync::Arc;
 use tollgate_core::Money;
 use tollgate_core::gateway::{AvsResult, CvvResult, NewPayment};
 use tollgate_core::id::{CallerId, CustomerId, InstrumentToken};
@@ -210,3 +211,6 @@ impl fmt::Debug for Facts {
             .finish_non_exhaustive()
     }
 }
+
+/// Where the facts come from.
+pub(super) type FactsOf<Req> = Arc<dyn Fn(&Req) -> Facts + Send + Sync>;

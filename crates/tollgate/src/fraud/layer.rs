@@ -1,27 +1,14 @@
 //! The layer: an engine, where the facts come from, and what is done about a review.
 
+use super::decision::OnReview;
 use super::engine::Engine;
-use super::facts::Facts;
+use super::facts::{Facts, FactsOf};
 use super::service::Fraud;
 use crate::{Gateway, Http, HttpClient};
 use std::fmt;
 use std::sync::Arc;
 use tollgate_core::gateway::{Authorize, Call, Sale};
 use tower_layer::Layer;
-
-/// What happens to a payment that a person should look at.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum OnReview {
-    /// It is not sent: the caller gets `review-required`.
-    #[default]
-    Hold,
-    /// It is sent all the same. Use it for authorizations only, and hold the capture: a sale has taken the money before anybody
-    /// looked.
-    LetThrough,
-}
-
-/// Where the facts come from.
-pub(super) type FactsOf<Req> = Arc<dyn Fn(&Req) -> Facts + Send + Sync>;
 
 /// Screens payments before they are sent. See the [module](super) for the lesson.
 pub struct FraudLayer<P, Req> {

@@ -69,10 +69,10 @@ mod service;
 #[cfg(test)]
 mod tests;
 
-pub use decision::{Decision, Finding, Screening, Verdict};
+pub use decision::{Decision, Finding, OnReview, Screening, Verdict};
 pub use engine::{DuplicateRule, Engine, EngineBuilder, Screen};
 pub use facts::{Country, Facts, Mailbox, NotACountry};
-pub use layer::{FraudLayer, OnReview};
+pub use layer::FraudLayer;
 pub use rules::{
     Blocklist, CardChecks, Check, CountryMismatch, HighAmount, Network, NotANetwork, Rule, Velocity, rule_fn,
 };

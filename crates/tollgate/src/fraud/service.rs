@@ -1,8 +1,8 @@
 //! Decides in `call`; when a rule has to ask somebody, with the readied service in hand.
 
-use super::decision::{Decision, Screening};
+use super::decision::{Decision, OnReview, Screening};
 use super::engine::{Engine, Screen};
-use super::layer::{FactsOf, OnReview};
+use super::facts::FactsOf;
 use pin_project_lite::pin_project;
 use std::fmt;
 use std::pin::Pin;

@@ -1,6 +1,7 @@
 //! Drives a call: identify, begin, then run inline while somebody waits and in a task when nobody does.
 
-use super::layer::{Guard, IdempotencyConfig, WhileInFlight};
+use super::config::{IdempotencyConfig, WhileInFlight};
+use super::guard::Guard;
 use super::run::{BoxRun, Claimed, run, settle};
 use pin_project_lite::pin_project;
 use std::fmt;

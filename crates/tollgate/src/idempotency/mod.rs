@@ -118,8 +118,10 @@
 //! Outermost of the outbound stack, so that replays are served while the breaker is open; inbound inside authentication and
 //! caller limits, outside compression. `PaymentStack` (feature `stack`) keeps the order.
 
+mod config;
 mod future;
 mod gateway;
+mod guard;
 mod http;
 mod key;
 mod layer;
@@ -129,11 +131,10 @@ mod service;
 #[cfg(test)]
 mod tests;
 
+pub use self::config::{ArmPolicy, IdempotencyConfig, WhileInFlight};
 pub use self::future::IdempotencyFuture;
 pub use self::http::{CaptureResponse, GuardedHttp, IDEMPOTENT_REPLAYED, IdentifyRequest};
 pub use self::key::{IDEMPOTENCY_KEY, key_of};
-pub use self::layer::{
-    ArmPolicy, IdempotencyConfig, IdempotencyLayer, StillRunning, StoreTooWeak, WhileInFlight,
-};
+pub use self::layer::{IdempotencyLayer, StillRunning, StoreTooWeak};
 pub use self::resolve::{Finding, Resolution, resolve_open, stored_answer};
 pub use self::service::Idempotency;

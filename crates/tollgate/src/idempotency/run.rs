@@ -1,6 +1,7 @@
 //! From claim to settlement, top to bottom.
 
-use super::layer::{ArmPolicy, Guard, IdempotencyConfig};
+use super::config::{ArmPolicy, IdempotencyConfig};
+use super::guard::Guard;
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};

@@ -1,7 +1,8 @@
 //! Decides what a call is: guarded, or none of this layer's business.
 
+use super::config::IdempotencyConfig;
 use super::future::IdempotencyFuture;
-use super::layer::{Guard, IdempotencyConfig};
+use super::guard::Guard;
 use std::fmt;
 use std::sync::Arc;
 use std::task::{Context, Poll};

@@ -1,50 +1,10 @@
-//! Configuration.
+//! The layer and its settings.
 
+use super::key::{KeyedBy, Unkeyed};
 use super::service::RateLimit;
 use crate::{Gateway, Http, HttpClient};
-use std::fmt;
-use std::sync::Arc;
 use std::time::Duration;
 use tower_layer::Layer;
-
-/// Finds a call's key.
-pub trait KeyFrom<Req> {
-    /// The key; `None` shares one quota with all others that have none.
-    fn key_from(&self, req: &Req) -> Option<String>;
-}
-
-/// All calls share one quota.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Unkeyed;
-
-impl<Req> KeyFrom<Req> for Unkeyed {
-    fn key_from(&self, _: &Req) -> Option<String> {
-        None
-    }
-}
-
-type KeyFn<Req> = dyn Fn(&Req) -> Option<String> + Send + Sync;
-
-/// A key by a function.
-pub struct KeyedBy<Req>(Arc<KeyFn<Req>>);
-
-impl<Req> KeyFrom<Req> for KeyedBy<Req> {
-    fn key_from(&self, req: &Req) -> Option<String> {
-        (self.0)(req)
-    }
-}
-
-impl<Req> Clone for KeyedBy<Req> {
-    fn clone(&self) -> Self {
-        Self(Arc::clone(&self.0))
-    }
-}
-
-impl<Req> fmt::Debug for KeyedBy<Req> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("KeyedBy(..)")
-    }
-}
 
 /// Lets calls through no faster than a limit grants units. See the [module](super) for the lesson.
 ///
@@ -108,7 +68,7 @@ impl<P, L, K> RateLimitLayer<P, L, K> {
         RateLimitLayer {
             limit: self.limit,
             protocol: self.protocol,
-            key: KeyedBy(Arc::new(key)),
+            key: KeyedBy::new(key),
             wait_at_most: self.wait_at_most,
         }
     }

@@ -57,12 +57,14 @@
 //!
 //! The rule is the generic cell rate algorithm, in [`tollgate_core::store::quota::rule`].
 
+mod key;
 mod layer;
 mod limit;
 mod service;
 #[cfg(test)]
 mod tests;
 
-pub use layer::{KeyFrom, KeyedBy, RateLimitLayer, Unkeyed};
+pub use key::{KeyFrom, KeyedBy, Unkeyed};
+pub use layer::RateLimitLayer;
 pub use limit::{Asked, Limit, LocalLimit, Refused, StoreDown, StoredLimit, StoredLimitFuture};
 pub use service::{RateLimit, RateLimitFuture};

@@ -1,6 +1,6 @@
 //! Decides in `call`; waits, when it may, with the readied service in hand.
 
-use super::layer::KeyFrom;
+use super::key::KeyFrom;
 use super::limit::{Asked, Limit, Refused};
 use pin_project_lite::pin_project;
 use std::fmt;

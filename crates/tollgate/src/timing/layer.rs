@@ -1,32 +1,12 @@
-//! Configuration.
+//! The layer and its settings.
 
-use super::histogram::{Ending, Timings};
+use super::histogram::Timings;
+use super::recorder::Recorder;
 use super::service::Timing;
 use crate::{Gateway, Http, HttpClient};
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 use tower_layer::Layer;
-
-/// One measured call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Measured<'a> {
-    /// Which operation.
-    pub operation: &'a str,
-    /// How it ended.
-    pub ending: Ending,
-    /// Which attempt it was; the first is 0.
-    pub attempt: u16,
-    /// How long it took.
-    pub took: Duration,
-}
-
-/// Hears of every call, to export it. Called on the thread that ended the call: be quick. A panic is contained.
-pub trait Recorder: Send + Sync + 'static {
-    /// A call ended or was dropped.
-    fn record(&self, measured: Measured<'_>);
-}
 
 /// Measures calls. See the [module](super) for the lesson. All services it makes share one set of [`Timings`].
 #[derive(Clone)]

@@ -39,10 +39,12 @@
 
 mod histogram;
 mod layer;
+mod recorder;
 mod service;
 #[cfg(test)]
 mod tests;
 
 pub use histogram::{Ending, Latency, Timings};
-pub use layer::{Measured, Recorder, TimingLayer};
+pub use layer::TimingLayer;
+pub use recorder::{Measured, Recorder};
 pub use service::{Timing, TimingFuture};

@@ -1,7 +1,7 @@
 //! Starts the watch in `call`, stops it at the answer or at the drop.
 
 use super::histogram::{Ending, PerOperation, Timings};
-use super::layer::{Measured, Recorder};
+use super::recorder::{Measured, Recorder};
 use pin_project_lite::pin_project;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};

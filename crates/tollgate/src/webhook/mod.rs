@@ -60,12 +60,14 @@
 //! Before the claim nothing has happened. After it the handler goes on in its task and the event is settled. A process that dies in
 //! between leaves a claim whose lease lapses (default 60 s), and the redelivery is processed: no event is lost.
 
+mod config;
 mod layer;
 mod scheme;
 mod service;
 #[cfg(test)]
 mod tests;
 
-pub use layer::{WebhookConfig, WebhookLayer};
+pub use config::WebhookConfig;
+pub use layer::WebhookLayer;
 pub use scheme::{Scheme, Signed, StandardWebhooks, Stripe, UnusableSecret, window};
 pub use service::{VerifiedEvent, WEBHOOK_DUPLICATE, Webhook, WebhookFuture};

@@ -1,6 +1,6 @@
 //! Verify, claim, handle, settle: top to bottom.
 
-use super::layer::Shared;
+use super::config::Shared;
 use super::scheme::{Scheme, Signed, window};
 use crate::http::problem::problem;
 use crate::http::{ReadBody, ReadOutcome, Rebuild};

@@ -1,0 +1,85 @@
+//! Settings.
+
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// When a claim is armed, that is: from when on a crash leaves the outcome unknown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ArmPolicy {
+    /// In the same step as the claim: two round trips to the store per guarded call.
+    #[default]
+    AtBegin,
+    /// Just before the inner service is called, once it is ready: three round trips, and a crash while the inner
+    /// service was not ready leaves nothing in doubt.
+    BeforeCall,
+}
+
+/// What a repeat gets while the first call still runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WhileInFlight {
+    /// 409 (`in-progress`) at once, with a time to come back.
+    #[default]
+    Refuse,
+    /// The first call's answer, if it comes within this time; then 409. A waiter only reads: it never releases,
+    /// extends or deletes what it waits for.
+    Wait(Duration),
+}
+
+/// The settings of the layer. Deserializes from a table with the fields' names; durations as `{ secs, nanos }`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct IdempotencyConfig {
+    /// How long an owner may be silent before it counts as lost (default: 60 s). Must be longer than the longest
+    /// guarded call: a lease that lapses while a call runs makes its outcome unknown until it settles.
+    pub lease: Duration,
+    /// How long an answer is kept for replay (default: 30 days). Longer than any client retries.
+    pub retention: Duration,
+    /// When a claim is armed (default: at begin).
+    pub arm: ArmPolicy,
+    /// What a repeat gets while the first call runs (default: 409).
+    pub while_in_flight: WhileInFlight,
+    /// How long an answer waits for its record to be written when the store fails after the effect (default: 2 s). After
+    /// that the truth is told and writing goes on in the background.
+    pub settle_patience: Duration,
+}
+
+impl Default for IdempotencyConfig {
+    fn default() -> Self {
+        Self {
+            lease: Duration::from_secs(60),
+            retention: Duration::from_secs(30 * 24 * 60 * 60),
+            arm: ArmPolicy::AtBegin,
+            while_in_flight: WhileInFlight::Refuse,
+            settle_patience: Duration::from_secs(2),
+        }
+    }
+}
+
+macro_rules! setters {
+    ($($(#[doc = $doc:literal])+ $name:ident: $type:ty;)+) => {
+        impl IdempotencyConfig {
+            $($(#[doc = $doc])+
+            #[must_use]
+            pub const fn $name(mut self, $name: $type) -> Self {
+                self.$name = $name;
+                self
+            })+
+        }
+    };
+}
+
+setters! {
+    /// Sets the lease (default: 60 s).
+    lease: Duration;
+    /// Sets how long an answer is kept (default: 30 days).
+    retention: Duration;
+    /// Sets when a claim is armed (default: at begin).
+    arm: ArmPolicy;
+    /// Sets what a repeat gets while the first call runs (default: 409).
+    while_in_flight: WhileInFlight;
+    /// Sets how long an answer waits for a failing store (default: 2 s).
+    settle_patience: Duration;
+}

@@ -1,0 +1,65 @@
+//! What every guarded call needs, made once and shared by all services of a layer.
+
+use super::config::{ArmPolicy, IdempotencyConfig};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use tokio_util::task::TaskTracker;
+use tollgate_core::Secrets;
+use tollgate_core::protocol::Identity;
+use tollgate_core::store::idempotency::{Begin, Owner};
+
+/// What every call needs, made once.
+pub(super) struct Guard<St, P> {
+    pub(super) store: St,
+    pub(super) protocol: P,
+    pub(super) secrets: Secrets,
+    pub(super) tracker: TaskTracker,
+    owners: Owners,
+}
+
+/// Owners are unique without asking for randomness on every call.
+struct Owners {
+    process: u64,
+    serial: AtomicU64,
+}
+
+impl Owners {
+    fn new() -> Self {
+        let mut process = [0; 8];
+        #[expect(
+            clippy::expect_used,
+            reason = "nothing that guards money can work without randomness"
+        )]
+        getrandom::fill(&mut process).expect("the operating system gives no randomness");
+        Self {
+            process: u64::from_le_bytes(process),
+            serial: AtomicU64::new(0),
+        }
+    }
+
+    fn next(&self) -> Owner {
+        Owner(u128::from(self.process) << 64 | u128::from(self.serial.fetch_add(1, Relaxed)))
+    }
+}
+
+impl<St, P> Guard<St, P> {
+    pub(super) fn new(store: St, protocol: P, secrets: Secrets) -> Self {
+        Self {
+            store,
+            protocol,
+            secrets,
+            tracker: TaskTracker::new(),
+            owners: Owners::new(),
+        }
+    }
+
+    pub(super) fn begin_for(&self, identity: Identity, config: &IdempotencyConfig) -> Begin {
+        Begin {
+            key: identity.key,
+            fingerprint: identity.fingerprint,
+            owner: self.owners.next(),
+            lease: config.lease,
+            retention: config.retention,
+            arm: config.arm == ArmPolicy::AtBegin,
+        }
+    }
+}

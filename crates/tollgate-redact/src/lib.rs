@@ -1,12 +1,14 @@
 #![doc = include_str!("../README.md")]
 
+mod finding;
 mod meter;
 mod redactor;
 mod rules;
 mod scan;
 pub mod writer;
 
-pub use redactor::{Finding, Kind, Redactor, Shown};
+pub use finding::{Finding, Kind, Shown};
+pub use redactor::Redactor;
 #[cfg(feature = "tracing")]
 pub use writer::RedactingMakeWriter;
 pub use writer::{RedactingWriter, Tally};

@@ -139,6 +139,7 @@
 
 mod definition;
 mod engine;
+mod handle;
 mod machine;
 mod outcome;
 mod policy;
@@ -146,11 +147,12 @@ mod step;
 #[cfg(test)]
 mod tests;
 
-pub use definition::{Committed, Definition, DefinitionError, Finished, Flow, Inputs, Out, Undecided};
+pub use definition::{Committed, Definition, DefinitionError, Finished, Flow, Undecided};
 pub use engine::{
     Cancelled, Case, Cause, Drained, OperateError, Operator, Recovered, Report, Run, Sagas, Settled, Setup,
     SetupError, StartError, StepReport, Unrecoverable, WaitError,
 };
+pub use handle::{Inputs, Out};
 pub use machine::{Direction, Kind, Misplaced, Stage, Unreadable, Verb};
 pub use outcome::{Doubt, Effected, IntoOutcome, Outcome, Probed, Refusal, Undone};
 pub use policy::{Policy, Repeat};

@@ -1,8 +1,8 @@
 //! The words that say what a number is.
 
 use super::near::{ends_with, name_end, without_brackets, without_joints, word_starts};
+use crate::finding::Kind;
 use crate::meter::tick;
-use crate::redactor::Kind;
 
 /// A word such as "card" speaks for the numbers within this many characters after it, on its line.
 const REACH: usize = 40;

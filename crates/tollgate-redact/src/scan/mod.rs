@@ -9,7 +9,7 @@ mod output;
 mod tests;
 mod window;
 
-use crate::redactor::{Finding, Kind, Shown};
+use crate::finding::{Finding, Kind, Shown};
 use crate::rules::groups::{self, Chain, Group, Groups};
 use crate::rules::{digits, expiry, json, label, pan, track};
 use output::Output;

@@ -4,7 +4,7 @@
 //! same distance as the first one did. (Had the first pass measured distances in the raw text, a label just out of reach
 //! might come within reach once the number between was masked and shortened.)
 
-use crate::redactor::{Finding, Kind};
+use crate::finding::{Finding, Kind};
 use std::ops::Range;
 
 #[derive(Debug)]

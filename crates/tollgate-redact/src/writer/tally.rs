@@ -1,6 +1,6 @@
 //! Counting what was masked.
 
-use crate::redactor::{Finding, Kind};
+use crate::finding::{Finding, Kind};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// How many secrets were masked since the start, by kind.

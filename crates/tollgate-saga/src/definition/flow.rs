@@ -1,6 +1,6 @@
 //! Puts steps in their places, and lets the compiler watch the order.
 
-use super::handle::{Brand, Inputs, Out};
+use crate::handle::{Brand, Inputs, Out};
 use crate::machine::{Kind, Place, Spec};
 use crate::step::{ErasedSteps, Irreversible, Reversible, Step};
 use serde::Serialize;

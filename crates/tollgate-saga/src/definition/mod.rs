@@ -4,12 +4,10 @@
 //! and it needs no rule about determinism, because nothing of it is run again to find out where it stood.
 
 mod flow;
-mod handle;
 
 pub use flow::{Committed, Finished, Flow, Undecided};
-pub(crate) use handle::Brand;
-pub use handle::{Inputs, Out};
 
+use crate::handle::Out;
 use crate::machine::{Kind, Place, Progress, Spec, shape};
 use crate::step::ErasedSteps;
 use serde::Serialize;

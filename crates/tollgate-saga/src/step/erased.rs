@@ -1,7 +1,7 @@
 //! Steps without their types, as the engine runs them.
 
 use super::{Answering, Calling, Step, StepContext};
-use crate::definition::Inputs;
+use crate::handle::Inputs;
 use crate::machine::{Answer, Kind, Place, Spec};
 use crate::outcome::{Effected, Outcome, Probed, Why};
 use serde::Serialize;

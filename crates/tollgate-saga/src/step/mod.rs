@@ -32,7 +32,7 @@ pub(crate) use context::{Call as Calling, seed};
 pub(crate) use erased::{Attempting, ErasedSteps};
 pub use service::via;
 
-use crate::definition::{Brand, Out};
+use crate::handle::{Brand, Out};
 use crate::machine::StepIndex;
 use crate::outcome::{Effected, IntoOutcome, Outcome, Probed, Undone};
 use crate::policy::Policy;

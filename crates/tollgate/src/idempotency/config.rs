@@ -44,6 +44,9 @@ pub struct IdempotencyConfig {
     /// How long an answer waits for its record to be written when the store fails after the effect (default: 2 s). After
     /// that the truth is told and writing goes on in the background.
     pub settle_patience: Duration,
+    /// How long a repeat that meets an unknown outcome waits for it to be looked up (default: 2 s), where a
+    /// [resolver](super::IdempotencyLayer::resolver) is set.
+    pub resolve_patience: Duration,
 }
 
 impl Default for IdempotencyConfig {
@@ -54,6 +57,7 @@ impl Default for IdempotencyConfig {
             arm: ArmPolicy::AtBegin,
             while_in_flight: WhileInFlight::Refuse,
             settle_patience: Duration::from_secs(2),
+            resolve_patience: Duration::from_secs(2),
         }
     }
 }
@@ -82,4 +86,6 @@ setters! {
     while_in_flight: WhileInFlight;
     /// Sets how long an answer waits for a failing store (default: 2 s).
     settle_patience: Duration;
+    /// Sets how long a repeat waits for a look-up (default: 2 s).
+    resolve_patience: Duration;
 }

@@ -2,6 +2,7 @@
 
 use super::config::{IdempotencyConfig, WhileInFlight};
 use super::guard::Guard;
+use super::look_up;
 use super::run::{BoxRun, Claimed, run, settle};
 use pin_project_lite::pin_project;
 use std::fmt;
@@ -13,7 +14,7 @@ use tokio::runtime::Handle;
 use tokio::time::{Instant, Sleep};
 use tollgate_core::protocol::{Identified, Identity, Replays};
 use tollgate_core::store::StoreError;
-use tollgate_core::store::idempotency::{Begun, IdempotencyStore, Settlement, Token};
+use tollgate_core::store::idempotency::{Begun, IdempotencyStore, RecordKey, Settlement, Token};
 use tollgate_core::{Rejection, RejectionKind};
 use tower::util::Oneshot;
 use tower_service::Service;
@@ -32,7 +33,7 @@ pin_project! {
     /// * while the claim is being made: it is given back in a task, nothing was sent;
     /// * while the guarded call runs: **it goes on in a task** and its answer is stored, so a client that hangs up never cuts
     ///   a charge in half. Without a runtime to go on in, the record stays `Armed`.
-    // The three function pointers carry the bounds (`Send + 'static`) that `Drop` and the struct cannot state.
+    // The function pointers carry the bounds (`Send + 'static`) that `Drop` and the struct cannot state.
     #[must_use = "futures do nothing unless polled"]
     pub struct IdempotencyFuture<S, St, P, Req>
     where
@@ -48,6 +49,7 @@ pin_project! {
         run: fn(Claimed<S, St, P>, Req, Token) -> BoxRun<Answer<S, Req>>,
         detach: fn(BoxRun<Answer<S, Req>>, Option<Handle>),
         give_back: fn(Arc<Guard<St, P>>, IdempotencyConfig, St::Future<Begun>),
+        ask: fn(&Arc<Guard<St, P>>, RecordKey),
     }
 
     impl<S, St, P, Req> PinnedDrop for IdempotencyFuture<S, St, P, Req>
@@ -103,6 +105,7 @@ where
             run: run::<S, St, P, Req>,
             detach: detach::<Answer<S, Req>>,
             give_back: give_back::<St, P>,
+            ask: look_up::ask::<St, P>,
         }
     }
 }
@@ -147,7 +150,13 @@ where
                     let Some(pending) = pending.take() else {
                         unreachable!("kept while beginning")
                     };
-                    match decide(claim_of(this.claimed), begun, this.wait_until) {
+                    match decide(
+                        claim_of(this.claimed),
+                        begun,
+                        pending.1.key,
+                        this.wait_until,
+                        *this.ask,
+                    ) {
                         Decision::Run(token) => {
                             let Some(claimed) = this.claimed.take() else {
                                 unreachable!("just seen")
@@ -225,7 +234,9 @@ enum Decision<T> {
 fn decide<S, St, P, Req>(
     claimed: &Claimed<S, St, P>,
     begun: Result<Begun, StoreError>,
+    key: RecordKey,
     wait_until: &mut Option<Instant>,
+    ask: fn(&Arc<Guard<St, P>>, RecordKey),
 ) -> Decision<Answer<S, Req>>
 where
     S: Service<Req>,
@@ -246,16 +257,21 @@ where
             }
         }
         Ok(Begun::InFlight { retry_after }) => {
-            if let WhileInFlight::Wait(at_most) = claimed.config.while_in_flight {
-                let now = Instant::now();
-                if now < *wait_until.get_or_insert(now + at_most) {
-                    return Decision::LookAgain;
-                }
+            if let WhileInFlight::Wait(at_most) = claimed.config.while_in_flight
+                && may_wait(wait_until, at_most)
+            {
+                return Decision::LookAgain;
             }
             Rejection::new(RejectionKind::KeyInFlight).after(retry_after)
         }
         Ok(Begun::Mismatch) => Rejection::new(RejectionKind::KeyReused),
         Ok(Begun::Unknown { .. }) => {
+            if claimed.guard.look_up.get().is_some() {
+                ask(&claimed.guard, key);
+                if may_wait(wait_until, claimed.config.resolve_patience) {
+                    return Decision::LookAgain;
+                }
+            }
             Rejection::new(RejectionKind::OutcomeUnknown).after(Duration::from_secs(30))
         }
         Ok(Begun::Expired) => Rejection::new(RejectionKind::KeyExpired),
@@ -266,6 +282,12 @@ where
     };
     tracing::info!(target: "tollgate::idempotency", code = no.kind().code(), "refused");
     Decision::Answer(protocol.refuse(no))
+}
+
+/// Whether this call's waiting, which begins with the first look, is still within its bound.
+fn may_wait(wait_until: &mut Option<Instant>, at_most: Duration) -> bool {
+    let now = Instant::now();
+    now < *wait_until.get_or_insert(now + at_most)
 }
 
 /// Nobody waits for this call any more, but it may be moving money: it goes on in a task.

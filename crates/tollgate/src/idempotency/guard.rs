@@ -1,6 +1,8 @@
 //! What every guarded call needs, made once and shared by all services of a layer.
 
 use super::config::{ArmPolicy, IdempotencyConfig};
+use super::look_up::LookUp;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use tokio_util::task::TaskTracker;
 use tollgate_core::Secrets;
@@ -13,6 +15,8 @@ pub(super) struct Guard<St, P> {
     pub(super) protocol: P,
     pub(super) secrets: Secrets,
     pub(super) tracker: TaskTracker,
+    /// How doubts are ended, if somebody said so.
+    pub(super) look_up: OnceLock<LookUp>,
     owners: Owners,
 }
 
@@ -48,6 +52,7 @@ impl<St, P> Guard<St, P> {
             protocol,
             secrets,
             tracker: TaskTracker::new(),
+            look_up: OnceLock::new(),
             owners: Owners::new(),
         }
     }

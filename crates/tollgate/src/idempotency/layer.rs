@@ -3,13 +3,15 @@
 use super::config::IdempotencyConfig;
 use super::guard::Guard;
 use super::http::GuardedHttp;
+use super::look_up::LookUp;
+use super::resolve::{Finding, resolve_open};
 use super::service::Idempotency;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 use tollgate_core::Secrets;
 use tollgate_core::store::Capabilities;
-use tollgate_core::store::idempotency::IdempotencyStore;
+use tollgate_core::store::idempotency::{IdempotencyStore, Unresolved};
 use tower_layer::Layer;
 
 /// The store promises too little to guard money.
@@ -97,6 +99,60 @@ impl<St: IdempotencyStore, P> IdempotencyLayer<St, P> {
     pub fn config(mut self, config: IdempotencyConfig) -> Self {
         self.config = config;
         self
+    }
+
+    /// Sets how doubts are ended (default: by whoever calls [`resolve_open`]). `look` asks the gateway about one key, as there; `actor`
+    /// stands in the record's evidence. From then on
+    ///
+    /// * a repeat that meets an unknown outcome has it looked up at once and waits for that, up to
+    ///   [`resolve_patience`](super::IdempotencyConfig::resolve_patience); one look at a time per key, whoever asks, and one a second;
+    /// * [`keep_resolving`](Self::keep_resolving) looks for the others in the background.
+    ///
+    /// It holds for every clone of this layer; the first one set stays.
+    ///
+    /// ```
+    /// use tollgate::idempotency::{Finding, IdempotencyLayer};
+    /// use tollgate_core::{Secrets, store::memory::MemoryIdempotency};
+    ///
+    /// let secrets = Secrets::ephemeral();
+    /// let keys = secrets.clone();
+    /// let layer = IdempotencyLayer::dangerous_gateway(MemoryIdempotency::new(), secrets).resolver("lookup", move |open| {
+    ///     let sent = keys.downstream_key(&open.key, "acme-pay"); // the key that the gateway saw
+    ///     async move {
+    ///         let _ = sent; // ask the gateway about it here
+    ///         Finding::StillOpen
+    ///     }
+    /// });
+    /// # let _ = layer;
+    /// ```
+    #[must_use]
+    pub fn resolver<F, L>(self, actor: impl Into<Arc<str>>, look: F) -> Self
+    where
+        F: Fn(Unresolved) -> L + Send + Sync + 'static,
+        L: Future<Output = Finding> + Send + 'static,
+    {
+        let _ = self.guard.look_up.set(LookUp::new(actor.into(), look));
+        self
+    }
+
+    /// Looks into every open key with the [resolver](Self::resolver), now and then every `every`, for ever: spawn it, and abort it at
+    /// shutdown. Dropping it leaves nothing half done. Without a resolver it ends at once.
+    pub async fn keep_resolving(self, every: Duration) {
+        let Some(look_up) = self.guard.look_up.get() else {
+            return;
+        };
+        loop {
+            match resolve_open(&self.guard.store, look_up.actor(), |open| look_up.look(open)).await {
+                Ok(pass) if pass.open > 0 => {
+                    tracing::warn!(target: "tollgate::idempotency", open = pass.open, "outcomes are still unknown");
+                }
+                Ok(_) => {}
+                Err(error) => {
+                    tracing::warn!(target: "tollgate::idempotency", %error, "the store did not list its open keys");
+                }
+            }
+            tokio::time::sleep(every).await;
+        }
     }
 
     /// Waits until no guarded call runs any more, also those whose caller went away. Call it after the server has

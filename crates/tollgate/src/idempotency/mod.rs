@@ -105,7 +105,7 @@
 //! | the first call still running | 409 `in-progress` with `Retry-After`, or waits for its answer ([`WhileInFlight`]) |
 //! | a finished call | the same status, headers and body, or the same typed value, and `Idempotent-Replayed: true` |
 //! | another request under the key | 422 `key-reused` |
-//! | an unknown outcome | 409 `outcome-unknown` until somebody resolves it: [`resolve_open`] |
+//! | an unknown outcome | what a look at the gateway finds out, if a [resolver](IdempotencyLayer::resolver) is set; else 409 `outcome-unknown` until somebody resolves it: [`resolve_open`] |
 //! | a store that does not answer | 503 `store-unavailable`; nothing was sent |
 //!
 //! # If dropped
@@ -125,6 +125,7 @@ mod guard;
 mod http;
 mod key;
 mod layer;
+mod look_up;
 mod resolve;
 mod run;
 mod service;

@@ -72,39 +72,60 @@ where
         let Some(last) = page.last() else { return Ok(pass) };
         after = Some(last.key);
         for open in page {
-            let (resolution, reason, count) = match look(open.clone()).await {
-                Finding::Settled { completion, reason } => (
-                    idempotency::Resolution::Completed(completion),
-                    reason,
-                    &mut pass.settled,
-                ),
-                Finding::Absent { reason } => (idempotency::Resolution::Released, reason, &mut pass.released),
-                Finding::StillOpen => {
-                    pass.open += 1;
-                    continue;
-                }
-            };
-            let evidence = Evidence {
-                actor: Arc::clone(&actor),
-                reason,
-            };
-            let asked = Resolve {
-                key: open.key,
-                epoch: open.epoch,
-                resolution,
-                evidence: evidence.clone(),
-            };
-            match store.resolve(asked).await? {
-                Resolved::Resolved => {
-                    tracing::info!(
-                        target: "tollgate::idempotency", record = ?open.key, epoch = open.epoch,
-                        actor = &*evidence.actor, reason = &*evidence.reason, "resolved"
-                    );
-                    *count += 1;
-                }
-                Resolved::Stale | Resolved::TooEarly { .. } => pass.open += 1,
+            let finding = look(open.clone()).await;
+            match end(store, &actor, open, finding).await? {
+                Ended::Settled => pass.settled += 1,
+                Ended::Released => pass.released += 1,
+                Ended::Open => pass.open += 1,
             }
         }
+    }
+}
+
+/// What became of a doubt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ended {
+    Settled,
+    Released,
+    Open,
+}
+
+/// Writes down what was found.
+pub(super) async fn end<St: IdempotencyStore>(
+    store: &St,
+    actor: &Arc<str>,
+    open: Unresolved,
+    finding: Finding,
+) -> Result<Ended, StoreError> {
+    let (resolution, reason, ended) = match finding {
+        Finding::Settled { completion, reason } => (
+            idempotency::Resolution::Completed(completion),
+            reason,
+            Ended::Settled,
+        ),
+        Finding::Absent { reason } => (idempotency::Resolution::Released, reason, Ended::Released),
+        Finding::StillOpen => return Ok(Ended::Open),
+    };
+    let evidence = Evidence {
+        actor: Arc::clone(actor),
+        reason,
+    };
+    let asked = Resolve {
+        key: open.key,
+        epoch: open.epoch,
+        resolution,
+        evidence: evidence.clone(),
+    };
+    match store.resolve(asked).await? {
+        Resolved::Resolved => {
+            tracing::info!(
+                target: "tollgate::idempotency", record = ?open.key, epoch = open.epoch,
+                actor = &*evidence.actor, reason = &*evidence.reason, "resolved"
+            );
+            Ok(ended)
+        }
+        // it moved on meanwhile, or its owner may still send
+        Resolved::Stale | Resolved::TooEarly { .. } => Ok(Ended::Open),
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod cut;
 mod headers;
+mod look_up;
 mod over_http;
 mod stores;
 mod typed;

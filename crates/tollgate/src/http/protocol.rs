@@ -29,7 +29,8 @@ pub struct RouteName(pub Arc<str>);
 /// |---|---|---|
 /// | 1xx, 2xx, 3xx | executed | |
 /// | 429 | turned away | the limit's answer, before any work |
-/// | 400, 401, 403, 405, 406, 408, 411, 413 to 415, 417, 421, 425, 426, 428, 431 | turned away | refused before the work began |
+/// | 400, 401, 403, 405, 406, 411, 413 to 415, 417, 421, 425, 426, 428, 431 | turned away | refused before the work began |
+/// | 408, 499 | unknown | what time-out layers and proxies say of a call they cut off: it may have happened (`tower_http::timeout`) |
 /// | other 4xx (402, 404, 409, 410, 422, …) | declined | a durable no: stored, and replayed as it is |
 /// | 5xx and anything else | unknown | it may have happened |
 #[must_use]
@@ -37,9 +38,10 @@ pub fn verdict_of_status(status: StatusCode) -> Verdict {
     match status.as_u16() {
         100..=399 => Verdict::EXECUTED,
         429 => Verdict::new(Effect::TurnedAway, Advice::SameKey, Blame::Caller),
-        400 | 401 | 403 | 405 | 406 | 408 | 411 | 413..=415 | 417 | 421 | 425 | 426 | 428 | 431 => {
+        400 | 401 | 403 | 405 | 406 | 411 | 413..=415 | 417 | 421 | 425 | 426 | 428 | 431 => {
             Verdict::new(Effect::TurnedAway, Advice::CorrectInput, Blame::Caller)
         }
+        408 | 499 => Verdict::UNKNOWN,
         400..=499 => Verdict::DECLINED,
         _ => Verdict::UNKNOWN,
     }
@@ -88,6 +90,11 @@ impl<B, E: Fault> Answers<Response<B>, E> for HttpClient {
     #[inline]
     fn judge(&self, answer: &Result<Response<B>, E>) -> Verdict {
         match answer {
+            // the peer's word for "a request with this key is still running": no answer to the attempt before this one
+            Ok(response) if response.status() == StatusCode::CONFLICT => Verdict {
+                effect: Effect::Unknown,
+                ..verdict_of_response(response)
+            },
             Ok(response) => verdict_of_response(response),
             Err(error) => error.verdict(),
         }

@@ -78,3 +78,24 @@ async fn failed_calls_have_a_status_that_tells_the_effect() {
     let body = String::from_utf8(body.to_vec()).unwrap();
     assert!(body.contains("https://bank.example/1") && !body.contains("internal text"));
 }
+
+/// `tower_http::timeout::TimeoutLayer` answers 408 for a handler that it cut off in the middle of a charge.
+#[test]
+fn a_call_that_was_cut_off_may_have_happened() {
+    for status in [408, 499, 500, 504] {
+        let status = StatusCode::from_u16(status).unwrap();
+        assert_eq!(verdict_of_status(status).effect, Effect::Unknown, "{status}");
+    }
+}
+
+/// The peer's 409 "still in flight" (draft-ietf-httpapi-idempotency-key-header) after a time-out is no final no.
+#[test]
+fn a_peers_conflict_ends_no_doubt() {
+    let mut response = Response::new(Full::new(Bytes::new()));
+    *response.status_mut() = StatusCode::CONFLICT;
+    let answer: Result<_, PaymentError> = Ok(response);
+    let key = tollgate_core::KeyInForce::for_step(b"step");
+    let _ = key.downstream_key("peer");
+    key.ledger().record(Effect::Unknown);
+    assert_eq!(key.ledger().total(HttpClient.judge(&answer).effect), Effect::Unknown);
+}

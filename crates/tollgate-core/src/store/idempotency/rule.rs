@@ -211,6 +211,22 @@ pub fn settle(
         (Phase::Unknown, Settlement::Released) if record.doubt == Some(Doubt::OwnerLost) => {
             (Change::Put(released(record, now)), Settled::Applied)
         }
+        // somebody declared absence while the owner was only slow: its own word that the effect happened, or may have, counts
+        // as long as nobody has run the key again (then the epoch is another, and the token is stale)
+        (Phase::Released, Settlement::Completed(completion)) if record.evidence.is_some() => (
+            Change::Put(completed(record, completion.clone(), now)),
+            Settled::Applied,
+        ),
+        (Phase::Released, Settlement::Unknown(doubt)) if record.evidence.is_some() => {
+            let unknown = Record {
+                phase: Phase::Unknown,
+                doubt: Some(*doubt),
+                changed_at: now,
+                expires_at: None,
+                ..record.clone()
+            };
+            (Change::Put(unknown), Settled::Applied)
+        }
         (Phase::Prepared | Phase::Armed, Settlement::Unknown(doubt)) => {
             let unknown = Record {
                 phase: Phase::Unknown,

@@ -208,3 +208,47 @@ fn sibling(number: u8) -> RecordKey {
     key[0] ^= 0xff;
     RecordKey::new(key)
 }
+
+/// Absence was declared too early: what the owner then proves still counts, or the next repeat would charge again.
+#[test]
+fn the_owners_proof_beats_a_wrong_absence() {
+    let at = Timestamp::from_unix_seconds;
+    let ask = Begin {
+        arm: true,
+        ..begin(1, 1)
+    };
+    let (Change::Put(armed), Begun::Acquired(token)) = rule::begin(None, &ask, at(0)) else {
+        panic!("a new key is acquired")
+    };
+    let late = armed.lease_until.saturating_add(Duration::from_secs(1));
+    let resolve = Resolve {
+        key: token.key,
+        epoch: token.epoch,
+        resolution: Resolution::Released,
+        evidence: Evidence {
+            actor: "ops".into(),
+            reason: "not found, yet".into(),
+        },
+    };
+    let (Change::Put(released), Resolved::Resolved) = rule::resolve(Some(&armed), &resolve, late) else {
+        panic!("the lease has lapsed")
+    };
+    let executed = Completion {
+        executed: true,
+        envelope: None,
+    };
+    for (said, phase) in [
+        (Settlement::Completed(executed), Phase::Completed),
+        (Settlement::Unknown(Doubt::AnswerInDoubt), Phase::Unknown),
+    ] {
+        let (Change::Put(record), Settled::Applied) = rule::settle(Some(&released), &token, &said, late) else {
+            panic!("{said:?} was thrown away")
+        };
+        assert_eq!(record.phase, phase);
+        // once somebody else runs the key, the old token is stale again
+        let (Change::Put(next), _) = rule::begin(Some(&released), &begin(1, 2), late) else {
+            panic!("released keys run again")
+        };
+        assert_eq!(rule::settle(Some(&next), &token, &said, late).0, Change::Keep);
+    }
+}

@@ -97,5 +97,8 @@ fn a_peers_conflict_ends_no_doubt() {
     let key = tollgate_core::KeyInForce::for_step(b"step");
     let _ = key.downstream_key("peer");
     key.ledger().record(Effect::Unknown);
-    assert_eq!(key.ledger().total(HttpClient.judge(&answer).effect), Effect::Unknown);
+    assert_eq!(
+        key.ledger().total(HttpClient.judge(&answer).effect),
+        Effect::Unknown
+    );
 }

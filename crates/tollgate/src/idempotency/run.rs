@@ -8,6 +8,7 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
+use tokio::time::Instant;
 use tollgate_core::protocol::Replays;
 use tollgate_core::store::idempotency::{
     Completion, Doubt, Held, IdempotencyStore, Settled, Settlement, Token,
@@ -62,12 +63,20 @@ where
         config,
     } = claimed;
     let protocol = &guard.protocol;
+    let asked = Instant::now();
     if let Err(dead) = poll_fn(|cx| inner.poll_ready(cx)).await {
         settle(&guard, token, Settlement::Released, &config).await;
         return Err(dead);
     }
     if config.arm == ArmPolicy::BeforeCall
         && let Err(no) = arm(&guard, token, &config).await
+    {
+        return protocol.refuse(no);
+    }
+    // readiness took long: the lease may have lapsed, and somebody may have declared that nothing will be sent
+    if config.arm == ArmPolicy::AtBegin
+        && asked.elapsed() >= config.lease / 2
+        && let Err(no) = still_held(&guard, token, &config).await
     {
         return protocol.refuse(no);
     }
@@ -121,6 +130,21 @@ async fn arm<St: IdempotencyStore, P: Send + Sync + 'static>(
             Err(Rejection::new(RejectionKind::StoreUnavailable).after(Duration::from_secs(1)))
         }
     }
+}
+
+/// As [`arm`], for a claim that was armed when it was made.
+async fn still_held<St: IdempotencyStore, P: Send + Sync + 'static>(
+    guard: &Arc<Guard<St, P>>,
+    token: Token,
+    config: &IdempotencyConfig,
+) -> Result<(), Rejection> {
+    let no = match guard.store.renew(token, config.lease).await {
+        Ok(Held::Held) => return Ok(()),
+        Ok(Held::Fenced) => RejectionKind::KeyInFlight,
+        Err(_) => RejectionKind::StoreUnavailable,
+    };
+    settle(guard, token, Settlement::Released, config).await;
+    Err(Rejection::new(no).after(Duration::from_secs(1)))
 }
 
 /// How long writing goes on in the background when the store stays away.

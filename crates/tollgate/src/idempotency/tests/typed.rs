@@ -271,3 +271,45 @@ async fn a_verdict_of_ones_own_is_taken() {
     let (first, again) = twice(&gateway).await;
     assert!(first.is_err() && again.is_ok());
 }
+
+/// The inner service was busy for longer than the lease, and somebody found, truly, that nothing had been sent.
+#[tokio::test(start_paused = true)]
+async fn whoever_lost_its_lease_before_it_sent_sends_nothing() {
+    for arm in [ArmPolicy::AtBegin, ArmPolicy::BeforeCall] {
+        let (store, clock) = store();
+        let gateway = Gateway::booking();
+        let (busy, gate) = tollgate_testkit::probe::Gate::closed(gateway.clone());
+        let config = IdempotencyConfig::default().arm(arm);
+        let service = layer(store.clone()).config(config).layer(busy);
+        let first = tokio::spawn(service.clone().oneshot(sale("k", 100)));
+        tokio::time::sleep(Duration::from_secs(70)).await;
+        clock.advance(Duration::from_secs(70));
+        let absent = |_| async {
+            Finding::Absent {
+                reason: "nothing was sent".into(),
+            }
+        };
+        resolve_open(&store, "ops", absent).await.unwrap();
+        let second = tokio::spawn(service.oneshot(sale("k", 100)));
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        gate.open();
+        let (first, second) = (first.await.unwrap(), second.await.unwrap());
+        assert_eq!(first.unwrap_err().kind(), PaymentErrorKind::IdempotencyInFlight);
+        assert!(second.is_ok());
+        assert_eq!(gateway.booked(), 1, "{arm:?}");
+    }
+}
+
+/// Slow to become ready, but nobody looked: the lease is renewed and the call is made.
+#[tokio::test(start_paused = true)]
+async fn a_lapsed_lease_that_nobody_noticed_is_renewed() {
+    let (store, clock) = store();
+    let gateway = Gateway::booking();
+    let (busy, gate) = tollgate_testkit::probe::Gate::closed(gateway.clone());
+    let first = tokio::spawn(layer(store).layer(busy).oneshot(sale("k", 100)));
+    tokio::time::sleep(Duration::from_secs(70)).await;
+    clock.advance(Duration::from_secs(70));
+    gate.open();
+    assert!(first.await.unwrap().is_ok());
+    assert_eq!(gateway.booked(), 1);
+}

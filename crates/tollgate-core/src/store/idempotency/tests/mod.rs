@@ -241,7 +241,8 @@ fn the_owners_proof_beats_a_wrong_absence() {
         (Settlement::Completed(executed), Phase::Completed),
         (Settlement::Unknown(Doubt::AnswerInDoubt), Phase::Unknown),
     ] {
-        let (Change::Put(record), Settled::Applied) = rule::settle(Some(&released), &token, &said, late) else {
+        let (Change::Put(record), Settled::Applied) = rule::settle(Some(&released), &token, &said, late)
+        else {
             panic!("{said:?} was thrown away")
         };
         assert_eq!(record.phase, phase);

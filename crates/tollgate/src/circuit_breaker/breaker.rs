@@ -118,6 +118,11 @@ impl Breaker {
         }
     }
 
+    /// Whether calls are refused at the moment: open, and not in shadow mode.
+    pub(super) fn refuses(&self) -> bool {
+        self.machine().phase() == Phase::Open && !self.0.shadow.load(Relaxed)
+    }
+
     /// What it shows at the moment.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
@@ -186,7 +191,10 @@ impl Drop for Permit {
 
 fn outcome_of(verdict: &Verdict) -> Outcome {
     match (verdict.blame, verdict.effect) {
-        (Blame::Ourselves, _) | (_, Effect::TurnedAway) if !verdict.is_fault() => Outcome::Ignored,
+        // what never left this process says nothing about the peer: two blocked payments must not close it
+        (Blame::Ourselves, _) | (_, Effect::NotSent | Effect::TurnedAway) if !verdict.is_fault() => {
+            Outcome::Ignored
+        }
         _ if verdict.is_fault() => Outcome::Failure,
         _ => Outcome::Success,
     }

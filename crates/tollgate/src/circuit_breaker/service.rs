@@ -48,7 +48,7 @@ where
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         // an open breaker must not wait for a dead service to become ready
         self.unready = match self.inner.poll_ready(cx) {
-            Poll::Pending if self.breaker.snapshot().phase == super::Phase::Open => true,
+            Poll::Pending if self.breaker.refuses() => true,
             ready => return ready,
         };
         Poll::Ready(Ok(()))

@@ -210,7 +210,8 @@ impl Machine {
                 self.half_open(now)
             }
             State::HalfOpen { since, .. } => {
-                return Err((*since + self.config.open_for)
+                return Err(since
+                    .saturating_add(self.config.open_for)
                     .saturating_sub(now)
                     .max(Duration::from_millis(1)));
             }

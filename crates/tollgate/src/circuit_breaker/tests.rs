@@ -340,3 +340,36 @@ async fn shadow_mode_counts_and_lets_pass() {
     assert_eq!(breaker.snapshot().refused, 1);
     breaker.admit().unwrap().settle(&Verdict::EXECUTED);
 }
+
+/// A layer inside that refuses (fraud, a missing key) never reached the peer.
+#[tokio::test(start_paused = true)]
+async fn what_never_left_does_not_close_it() {
+    let breaker = Breaker::new(BreakerConfig::default().consecutive_failures(1));
+    breaker.admit().unwrap().settle(&Verdict::UNKNOWN);
+    tokio::time::sleep(secs(40)).await;
+    for _ in 0..2 {
+        let blocked = tollgate_core::RejectionKind::FraudBlocked.verdict();
+        breaker.admit().unwrap().settle(&blocked);
+    }
+    assert_eq!(breaker.snapshot().phase, Phase::HalfOpen);
+}
+
+#[tokio::test(start_paused = true)]
+async fn shadow_mode_waits_for_a_busy_service() {
+    let breaker = Breaker::new(BreakerConfig::default());
+    breaker.set_shadow(true);
+    breaker.force_open(secs(100));
+    let inner = service_fn(|()| async { Ok::<_, PaymentError>(()) });
+    let (busy, gate) = tollgate_testkit::probe::Gate::closed(inner);
+    let call = tokio::spawn(CircuitBreakerLayer::gateway(breaker).layer(busy).oneshot(()));
+    tokio::time::sleep(S).await;
+    gate.open();
+    call.await.unwrap().unwrap();
+}
+
+#[test]
+fn a_stay_too_long_to_count_does_not_panic() {
+    let mut machine = opened(BreakerConfig::default().open_for(Duration::MAX).max_open_for(S));
+    machine.admit(secs(2)).unwrap();
+    assert!(machine.admit(secs(2)).is_err());
+}

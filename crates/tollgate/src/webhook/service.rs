@@ -13,6 +13,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
+use tollgate_core::store::StoreError;
 use tollgate_core::store::dedup::{Claim, Claimed, DedupStore, EventDigest, EventKey, Ticket};
 use tollgate_core::{Rejection, RejectionKind, Timestamp};
 use tower_service::Service;
@@ -169,7 +170,7 @@ where
     let answer = ready.call(req).await;
     let processed = matches!(&answer, Ok(response) if response.status().is_success());
     let settled = if processed {
-        shared.store.commit(ticket, shared.config.retention).await
+        commit(&shared, ticket).await
     } else {
         shared.store.release(ticket).await
     };
@@ -184,6 +185,22 @@ where
         }
         _ => answer,
     }
+}
+
+/// The event was processed: a store that fails for a moment must not have it processed again.
+async fn commit<C, St: DedupStore>(shared: &Shared<C, St>, ticket: Ticket) -> Result<bool, StoreError> {
+    let mut wait = Duration::from_millis(50);
+    for _ in 0..5 {
+        match shared.store.commit(ticket, shared.config.retention).await {
+            Err(error) => {
+                tracing::warn!(target: "tollgate::webhook", %error, "not recorded as done; trying again")
+            }
+            committed => return committed,
+        }
+        tokio::time::sleep(wait).await;
+        wait *= 2;
+    }
+    shared.store.commit(ticket, shared.config.retention).await
 }
 
 struct Verified {

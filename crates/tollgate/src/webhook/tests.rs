@@ -377,3 +377,51 @@ async fn tampered_stale_and_oversized_are_refused_before_the_handler() {
     );
     assert_eq!(shop.handled(), 0);
 }
+
+/// `msg_1` at T over `T2.rest` and `msg_1.T` at T2 over `rest` are signed alike.
+#[test]
+fn an_id_with_a_full_stop_is_refused() {
+    let scheme = StandardWebhooks::new(&[secret("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")]).unwrap();
+    let signed = scheme.sign(
+        "msg_1",
+        Timestamp::from_unix_seconds(1_700_000_000),
+        b"1700000001.5",
+    );
+    assert!(scheme.authenticate(&signed, b"1700000001.5").is_ok());
+    let shifted = headers(&[
+        ("webhook-id", "msg_1.1700000000"),
+        ("webhook-timestamp", "1700000001"),
+        ("webhook-signature", signed["webhook-signature"].to_str().unwrap()),
+    ]);
+    assert_eq!(
+        kind(scheme.authenticate(&shifted, b"5")),
+        RejectionKind::SignatureMalformed
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_fails_for_a_moment_has_nothing_processed_twice() {
+    use tollgate_testkit::fault::{Faulty, When};
+    for when in When::ALL {
+        let clock = ManualClock::at(Timestamp::from_unix_seconds(1_700_000_000));
+        let store = Faulty::new(MemoryDedup::with(100, clock.clone())).failing(1, when); // 0: the claim, 1: the commit
+        let config = WebhookConfig::default();
+        let layer = WebhookLayer::with(stripe(), store, config, clock.clone(), "");
+        let handled = Arc::new(AtomicU32::new(0));
+        let count = Arc::clone(&handled);
+        let handler = move || async move { count.fetch_add(1, SeqCst).to_string() };
+        let app: Router = Router::new().route("/", post(handler)).layer(layer);
+        for _ in 0..2 {
+            let mut delivery = Request::post("/").body(Body::from(BODY)).unwrap();
+            let now = tollgate_core::Clock::now(&clock);
+            delivery.headers_mut().extend(stripe().sign(now, BODY));
+            assert_eq!(
+                app.clone().oneshot(delivery).await.unwrap().status(),
+                StatusCode::OK,
+                "{when:?}"
+            );
+            clock.advance(Duration::from_secs(120));
+        }
+        assert_eq!(handled.load(SeqCst), 1, "{when:?}");
+    }
+}

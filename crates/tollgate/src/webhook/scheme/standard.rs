@@ -75,6 +75,10 @@ impl Scheme for StandardWebhooks {
         if id.is_empty() || id.len() > 255 {
             return Err(malformed(ID, "is empty or longer than 255 bytes"));
         }
+        // a full stop separates the signed parts: with one in the id, one signature fits two readings of them
+        if id.contains('.') {
+            return Err(malformed(ID, "holds a full stop"));
+        }
         let mut signatures = Vec::new();
         for (place, part) in header.split(' ').filter(|part| !part.is_empty()).enumerate() {
             if place >= MOST_SIGNATURES {

@@ -5,6 +5,7 @@ use super::service::Cache;
 use super::share::Shares;
 use super::table::Table;
 use crate::{Gateway, Http, HttpClient};
+use http::header::{IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, RANGE};
 use std::fmt;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -75,13 +76,29 @@ impl<M> CacheLayer<Gateway, Call<M>> {
     }
 }
 
+/// Whether the answer to this request is the whole answer to its question: not a HEAD's without a body, not a range of it, not a 304
+/// for somebody who has it already (RFC 9110, sections 9.3.2, 13 and 14).
+fn asks_for_all<B>(request: &http::Request<B>) -> bool {
+    let partial = [
+        RANGE,
+        IF_MATCH,
+        IF_NONE_MATCH,
+        IF_MODIFIED_SINCE,
+        IF_UNMODIFIED_SINCE,
+        IF_RANGE,
+    ];
+    request.method() == http::Method::GET && partial.iter().all(|name| !request.headers().contains_key(name))
+}
+
 impl<B> CacheLayer<Http, http::Request<B>> {
     /// Around an HTTP server's service.
     pub fn http(
         ttl: Duration,
         key: impl Fn(&http::Request<B>) -> Option<CacheKey> + Send + Sync + 'static,
     ) -> Self {
-        Self::new(ttl, Http, key)
+        Self::new(ttl, Http, move |request| {
+            asks_for_all(request).then(|| key(request)).flatten()
+        })
     }
 }
 
@@ -91,7 +108,9 @@ impl<B> CacheLayer<HttpClient, http::Request<B>> {
         ttl: Duration,
         key: impl Fn(&http::Request<B>) -> Option<CacheKey> + Send + Sync + 'static,
     ) -> Self {
-        Self::new(ttl, HttpClient, key)
+        Self::new(ttl, HttpClient, move |request| {
+            asks_for_all(request).then(|| key(request)).flatten()
+        })
     }
 }
 

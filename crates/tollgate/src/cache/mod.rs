@@ -38,8 +38,9 @@
 //! # Ok(()) }
 //! ```
 //!
-//! Over HTTP, `CacheLayer::http(ttl, |request| ..)` keeps answers of safe methods with a known length of up to
-//! [1 MiB](CacheLayer::largest_body), and none that sets a cookie or says `Cache-Control: no-store` or `private`.
+//! Over HTTP, `CacheLayer::http(ttl, |request| ..)` keeps answers to plain GETs (no ranges, no conditions) with a known length of up to
+//! [1 MiB](CacheLayer::largest_body), and none that sets a cookie or says `Vary: *` or `Cache-Control: no-store`, `no-cache`,
+//! `max-age=0` or `private`. What else an answer varies by, the caller first of all, belongs into the key.
 //!
 //! # The rule
 //!

@@ -3,7 +3,7 @@
 use crate::Gateway;
 use crate::http::{Http, HttpClient, ReadBody, ReadOutcome, Rebuild};
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, SET_COOKIE};
+use http::header::{CACHE_CONTROL, SET_COOKIE, VARY};
 use http::{HeaderMap, Response, StatusCode};
 use std::fmt;
 use std::future::{Ready, ready};
@@ -73,14 +73,16 @@ impl fmt::Debug for KeptResponse {
     }
 }
 
-/// Whether an answer asks to stay with the one who got it (RFC 9111, section 5.2.2).
+/// Whether an answer asks to stay with the one who got it, or not to be given out unasked (RFC 9111, sections 4.1 and 5.2.2).
 fn is_private(headers: &HeaderMap) -> bool {
     headers.contains_key(SET_COOKIE)
+        || headers.get_all(VARY).iter().any(|value| value == "*")
         || headers.get_all(CACHE_CONTROL).iter().any(|value| {
             value.to_str().map_or(true, |value| {
                 value.split(',').any(|word| {
                     let word = word.trim().to_ascii_lowercase();
-                    word == "no-store" || word.split('=').next() == Some("private")
+                    let name = word.split('=').next().unwrap_or_default();
+                    matches!(name, "no-store" | "no-cache" | "private") || word == "max-age=0"
                 })
             })
         })

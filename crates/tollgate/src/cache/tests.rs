@@ -267,3 +267,65 @@ async fn over_http_safe_and_public_answers_are_kept() {
     }
     assert_ne!(ask("POST", "/rates").await, ask("POST", "/rates").await);
 }
+
+/// A 304, a part, or a HEAD's empty body is no answer to somebody who asks for the whole.
+#[tokio::test]
+async fn a_partial_answer_is_not_given_to_others() {
+    let serve = |request: Request<Full<Bytes>>| async move {
+        let has = |name| request.headers().contains_key(name);
+        let (status, body) = match request.method() {
+            &http::Method::HEAD => (200, ""),
+            _ if has("if-none-match") => (304, ""),
+            _ if has("range") => (206, "wh"),
+            _ => (200, "whole"),
+        };
+        let body = Full::new(Bytes::from(body));
+        Ok::<_, PaymentError>(Response::builder().status(status).body(body).unwrap())
+    };
+    let ask = |method: &str, header: &'static str| {
+        let request = Request::builder().method(method).uri("/p");
+        request.header(header, "x").body(Full::new(Bytes::new())).unwrap()
+    };
+    for (method, header) in [("HEAD", "x-none"), ("GET", "if-none-match"), ("GET", "range")] {
+        let layer = CacheLayer::http_client(TTL, |request: &Request<Full<Bytes>>| {
+            Some(CacheKey::shared(request.uri().path()))
+        });
+        let service = layer.layer(service_fn(serve));
+        service.clone().oneshot(ask(method, header)).await.unwrap();
+        let whole = service.oneshot(ask("GET", "x-none")).await.unwrap();
+        assert_eq!(whole.status(), 200, "{method} {header}");
+        assert_eq!(
+            whole.into_body().collect().await.unwrap().to_bytes(),
+            "whole",
+            "{method} {header}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_must_be_asked_for_again_is_not_kept() {
+    for (name, value) in [
+        ("vary", "*"),
+        ("cache-control", "no-cache"),
+        ("cache-control", "public, max-age=0"),
+    ] {
+        let calls = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&calls);
+        let layer = CacheLayer::http_client(TTL, |_: &Request<Full<Bytes>>| Some(CacheKey::shared("q")));
+        let service = layer.layer(service_fn(move |_| {
+            count.fetch_add(1, Relaxed);
+            let response = Response::builder()
+                .header(name, value)
+                .body(Full::new(Bytes::new()));
+            async { Ok::<_, PaymentError>(response.unwrap()) }
+        }));
+        for _ in 0..2 {
+            service
+                .clone()
+                .oneshot(Request::new(Full::new(Bytes::new())))
+                .await
+                .unwrap();
+        }
+        assert_eq!(calls.load(Relaxed), 2, "{name}: {value}");
+    }
+}

@@ -5,6 +5,7 @@ use super::log::AuditLog;
 use pin_project_lite::pin_project;
 use std::fmt;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::runtime::Handle;
@@ -113,37 +114,41 @@ where
         log: Some(log),
         intent,
         started: Instant::now(),
+        ended: None,
     };
     let answer = ready.call(req).await;
-    let Some(log) = open.log.take() else {
-        unreachable!("taken once")
-    };
     let verdict = protocol.judge(&answer);
     let outcome = open
         .intent
         .ended(Kind::Outcome, Some(&verdict), open.started.elapsed())
         .to_bytes();
-    if log.append(outcome.clone()).await.is_err() {
-        // money may have moved: the answer is the true one, and writing goes on
-        tokio::spawn(log.append_at_last(outcome));
-    }
+    open.ended = Some(outcome.clone());
+    let written = match &open.log {
+        Some(log) => log.append(outcome).await.is_ok(),
+        None => unreachable!("taken only by the drop"),
+    };
+    if written {
+        open.log = None;
+    } // else money may have moved: the answer is the true one, and writing goes on
     answer
 }
 
-/// Between intent and outcome. Dropped there, the call was abandoned.
+/// Between intent and the outcome's being written. Dropped before the answer, the call was abandoned; after it, the outcome is written
+/// on (and may then stand there twice, under one call).
 struct Open<St: AuditStore> {
     log: Option<AuditLog<St>>,
     intent: Entry,
     started: Instant,
+    ended: Option<Arc<[u8]>>,
 }
 
 impl<St: AuditStore> Drop for Open<St> {
     fn drop(&mut self) {
         let Some(log) = self.log.take() else { return };
-        let entry = self
-            .intent
-            .ended(Kind::Abandoned, None, self.started.elapsed())
-            .to_bytes();
+        let entry = self.ended.take().unwrap_or_else(|| {
+            let took = self.started.elapsed();
+            self.intent.ended(Kind::Abandoned, None, took).to_bytes()
+        });
         if let Ok(runtime) = Handle::try_current() {
             runtime.spawn(log.append_at_last(entry));
         } // no runtime left: the lone intent tells

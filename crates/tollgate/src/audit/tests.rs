@@ -152,3 +152,36 @@ async fn a_log_that_fails_after_the_send_changes_no_answer() {
     tokio::time::sleep(Duration::from_secs(60)).await;
     assert_eq!(entries(&store.inner).await[1].effect, Some(Effect::Executed)); // written at last
 }
+
+/// Whoever stops to wait while the outcome is being written loses nothing of the log.
+#[tokio::test(start_paused = true)]
+async fn an_outcome_that_nobody_waits_for_is_written_all_the_same() {
+    type Later<T> = std::pin::Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send>>;
+    struct Slow(MemoryAudit, AtomicU32);
+    impl AuditStore for Slow {
+        type Future<T: Send + 'static> = Later<T>;
+        fn append(&self, chain: &str, body: Arc<[u8]>) -> Later<Receipt> {
+            let wait = Duration::from_secs(5) * u32::from(self.1.fetch_add(1, SeqCst) == 1);
+            let (store, chain) = (self.0.clone(), chain.to_owned());
+            Box::pin(async move {
+                tokio::time::sleep(wait).await;
+                store.append(&chain, body).await
+            })
+        }
+        fn head(&self, chain: &str) -> Later<Receipt> {
+            Box::pin(self.0.head(chain))
+        }
+        fn read(&self, chain: &str, after: u64, limit: u32) -> Later<Vec<AuditEntry>> {
+            Box::pin(self.0.read(chain, after, limit))
+        }
+    }
+    let store = MemoryAudit::new();
+    let slow = Arc::new(Slow(store.clone(), AtomicU32::new(0)));
+    let gateway = service_fn(|_: Call<Sale>| async { Ok::<_, PaymentError>("captured") });
+    let call = log(slow).layer(gateway).oneshot(sale());
+    assert!(tokio::time::timeout(Duration::from_secs(1), call).await.is_err());
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    let entries = entries(&store).await;
+    assert_eq!((entries.len(), entries[1].kind), (2, Kind::Outcome));
+    assert_eq!(entries[1].effect, Some(Effect::Executed));
+}

@@ -278,3 +278,31 @@ impl futures_core::Stream for Ticks {
         }
     }
 }
+
+/// A handler hands its caller's key on to a guarded gateway call in the same store: two records, not one that is "reused".
+#[tokio::test]
+async fn a_callers_key_and_a_typed_calls_key_are_two() {
+    let (store, secrets) = (store().0, Secrets::ephemeral());
+    let gateway = Gateway::booking();
+    let payments = tower::ServiceBuilder::new()
+        .layer(IdempotencyLayer::dangerous_gateway(
+            store.clone(),
+            secrets.clone(),
+        ))
+        .service(gateway.clone());
+    let handler = move |headers: axum::http::HeaderMap| {
+        let key = key_of(&headers).unwrap().unwrap();
+        let paid = payments.clone().oneshot(sale(key.as_str(), 100));
+        async move { paid.await.unwrap().id.to_string() }
+    };
+    let app = Router::new()
+        .route("/charges", post(handler))
+        .layer(IdempotencyLayer::dangerous_http(store, secrets));
+    let first = app.clone().oneshot(request("k", "a")).await.unwrap();
+    let again = app.oneshot(request("k", "a")).await.unwrap();
+    assert_eq!(
+        (text(first).await, text(again).await),
+        ("pay_0".into(), "pay_0".into())
+    );
+    assert_eq!(gateway.booked(), 1);
+}

@@ -12,9 +12,9 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::time::{Instant, Sleep};
-use tollgate_core::protocol::{Identified, Identity, Replays};
+use tollgate_core::protocol::{Identified, Replays};
 use tollgate_core::store::StoreError;
-use tollgate_core::store::idempotency::{Begun, IdempotencyStore, RecordKey, Settlement, Token};
+use tollgate_core::store::idempotency::{Begin, Begun, IdempotencyStore, RecordKey, Settlement, Token};
 use tollgate_core::{Rejection, RejectionKind};
 use tower::util::Oneshot;
 use tower_service::Service;
@@ -77,12 +77,21 @@ pin_project! {
     }
 }
 
+/// The request, and the begin that asks for its key: the same one however often it is asked, so that a claim whose answer was lost
+/// is recognised.
+struct Pending<Req> {
+    req: Req,
+    begin: Begin,
+    /// The store lost an answer before.
+    lost: bool,
+}
+
 pin_project! {
     #[project = StateProj]
     enum State<I, O, B, Req, T> {
         Identifying { #[pin] identify: I },
-        Beginning { begin: Option<B>, pending: Option<(Req, Identity)> },
-        Waiting { #[pin] sleep: Sleep, pending: Option<(Req, Identity)> },
+        Beginning { begin: Option<B>, pending: Option<Pending<Req>> },
+        Waiting { #[pin] sleep: Sleep, pending: Option<Pending<Req>> },
         Running { run: Option<BoxRun<T>> },
         Bypassing { #[pin] oneshot: O },
     }
@@ -136,7 +145,9 @@ where
                             });
                         }
                         Ok(Identified::Guard { req, identity }) => {
-                            let next = start(claimed, (req, identity));
+                            let begin = claimed.guard.begin_for(identity, &claimed.config);
+                            let lost = false;
+                            let next = start(claimed, Pending { req, begin, lost });
                             this.state.set(next);
                         }
                     }
@@ -147,13 +158,20 @@ where
                     };
                     let begun = ready!(Pin::new(asked).poll(cx));
                     *begin = None;
-                    let Some(pending) = pending.take() else {
+                    let Some(mut pending) = pending.take() else {
                         unreachable!("kept while beginning")
                     };
+                    // claimed or not? The owner may ask again; a record left behind would hold the key for nothing
+                    if begun.as_ref().is_err_and(StoreError::may_have_happened) && !pending.lost {
+                        pending.lost = true;
+                        let next = start(claim_of(this.claimed), pending);
+                        this.state.set(next);
+                        continue;
+                    }
                     match decide(
                         claim_of(this.claimed),
                         begun,
-                        pending.1.key,
+                        pending.begin.key,
                         this.wait_until,
                         *this.ask,
                     ) {
@@ -161,7 +179,7 @@ where
                             let Some(claimed) = this.claimed.take() else {
                                 unreachable!("just seen")
                             };
-                            let run = (this.run)(claimed, pending.0, token);
+                            let run = (this.run)(claimed, pending.req, token);
                             this.state.set(State::Running { run: Some(run) });
                         }
                         Decision::Answer(answer) => return Poll::Ready(answer),
@@ -213,14 +231,13 @@ fn claim_of<S, St, P>(claimed: &Option<Claimed<S, St, P>>) -> &Claimed<S, St, P>
 
 fn start<S, St, P, I, O, Req, T>(
     claimed: &Claimed<S, St, P>,
-    pending: (Req, Identity),
+    pending: Pending<Req>,
 ) -> State<I, O, St::Future<Begun>, Req, T>
 where
     St: IdempotencyStore,
 {
-    let begin = claimed.guard.begin_for(pending.1, &claimed.config);
     State::Beginning {
-        begin: Some(claimed.guard.store.begin(begin)),
+        begin: Some(claimed.guard.store.begin(pending.begin)),
         pending: Some(pending),
     }
 }
@@ -287,7 +304,12 @@ where
 /// Whether this call's waiting, which begins with the first look, is still within its bound.
 fn may_wait(wait_until: &mut Option<Instant>, at_most: Duration) -> bool {
     let now = Instant::now();
-    now < *wait_until.get_or_insert(now + at_most)
+    // a time too far away to count: a year
+    let until = || {
+        now.checked_add(at_most)
+            .unwrap_or(now + Duration::from_secs(365 * 24 * 60 * 60))
+    };
+    now < *wait_until.get_or_insert_with(until)
 }
 
 /// Nobody waits for this call any more, but it may be moving money: it goes on in a task.

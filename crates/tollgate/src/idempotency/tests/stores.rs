@@ -84,9 +84,13 @@ impl IdempotencyStore for Flaky {
 
 #[tokio::test(start_paused = true)]
 async fn before_money_moves_a_failing_store_fails_closed() {
-    for (step, arm) in [("begin", ArmPolicy::AtBegin), ("arm", ArmPolicy::BeforeCall)] {
+    // a begin is asked twice, so that a claim whose answer was lost is found
+    for (step, times, arm) in [
+        ("begin", 2, ArmPolicy::AtBegin),
+        ("arm", 1, ArmPolicy::BeforeCall),
+    ] {
         let gateway = Gateway::booking();
-        let layer = IdempotencyLayer::gateway(Flaky::new(step, 1), Secrets::ephemeral()).unwrap();
+        let layer = IdempotencyLayer::gateway(Flaky::new(step, times), Secrets::ephemeral()).unwrap();
         let service = layer
             .config(IdempotencyConfig::default().arm(arm))
             .layer(gateway.clone());
@@ -139,4 +143,32 @@ impl VerdictEffect for PaymentError {
     fn verdict_effect(&self) -> tollgate_core::Effect {
         tollgate_core::Fault::verdict(self).effect
     }
+}
+
+/// The claim was made and its answer lost. Nothing was sent: the key must not end as an unknown outcome.
+#[tokio::test]
+async fn a_claim_whose_answer_was_lost_is_asked_for_again() {
+    use tollgate_testkit::fault::{Faulty, When};
+    for when in [When::After, When::BeforeInDoubt] {
+        let gateway = Gateway::booking();
+        let store = Faulty::new(store().0).failing(0, when);
+        let service = IdempotencyLayer::dangerous_gateway(store, Secrets::ephemeral()).layer(gateway.clone());
+        let first = service.clone().oneshot(sale("k", 100)).await;
+        assert!(first.is_ok(), "{when:?}: {first:?}");
+        assert_eq!(service.oneshot(sale("k", 100)).await, first);
+        assert_eq!(gateway.booked(), 1);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_too_long_to_count_does_not_panic() {
+    let wait = IdempotencyConfig::default().while_in_flight(WhileInFlight::Wait(Duration::MAX));
+    let gateway = Gateway::booking().pausing(3);
+    let service = layer(store().0).config(wait).layer(gateway.clone());
+    let both = tokio::join!(
+        service.clone().oneshot(sale("k", 100)),
+        service.oneshot(sale("k", 100))
+    );
+    assert_eq!(both.0, both.1);
+    assert_eq!(gateway.booked(), 1);
 }

@@ -23,6 +23,9 @@ pub fn take(
     let interval = quota.interval();
     let arrival = arrival.map_or(now, |arrival| arrival.max(now));
     let next = arrival.saturating_add(interval.saturating_mul(cost));
+    if next == arrival && cost > 0 {
+        return Err(Duration::MAX); // at the end of time: a quota of one per `Duration::MAX` is not one without end
+    }
     let tolerance = interval.saturating_mul(quota.at_once());
     match next.since(now).checked_sub(tolerance) {
         None | Some(Duration::ZERO) => Ok(next),

@@ -92,3 +92,11 @@ fn a_cost_that_never_fits_says_so() {
         Err(Duration::MAX)
     );
 }
+
+#[test]
+fn one_in_all_time_is_one() {
+    let once = Quota::new(NonZeroU32::MIN, Duration::MAX);
+    let arrival = rule::take(None, &once, 1, Timestamp::EPOCH).unwrap();
+    let later = Timestamp::from_unix_seconds(1_000_000);
+    assert_eq!(rule::take(Some(arrival), &once, 1, later), Err(Duration::MAX));
+}

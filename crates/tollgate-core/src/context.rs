@@ -41,6 +41,12 @@ pub struct CallContext {
 /// let bare = EffectLedger::default();
 /// bare.record(Effect::Unknown);                                     // sent without a key the peer knows
 /// assert_eq!(bare.total(Effect::Executed), Effect::Unknown);        // two requests: the first is still in doubt
+///
+/// let two_calls = EffectLedger::default();                          // one handler, one claim, two calls
+/// two_calls.mark_key_taken();
+/// two_calls.record(Effect::Declined);                               // the first card was declined
+/// two_calls.record(Effect::Unknown);                                // the second timed out
+/// assert_eq!(two_calls.total(Effect::Unknown), Effect::Unknown);    // no final no
 /// ```
 #[derive(Debug, Default)]
 pub struct EffectLedger(AtomicU8);
@@ -77,18 +83,18 @@ impl EffectLedger {
     }
 
     /// The worst over all attempts, given the last one. A final answer settles earlier doubt only if the peer
-    /// saw one key on every attempt.
+    /// saw one key on every attempt. What is in doubt at the end stays in doubt: an earlier final answer belongs to another call
+    /// of the same claim, because nobody repeats after one.
     #[must_use]
     pub fn total(&self, last: Effect) -> Effect {
         let bits = self.0.load(Relaxed);
         let noted = |bit| bits & bit != 0;
         match last {
             _ if noted(Self::BARE_DOUBT) => Effect::Unknown,
-            Effect::Executed | Effect::Declined => last,
-            _ if noted(Self::EXECUTED) => Effect::Executed,
+            Effect::Executed | Effect::Declined | Effect::Unknown => last,
+            _ if noted(Self::EXECUTED | Self::DOUBT) => Effect::Unknown,
             _ if noted(Self::DECLINED) => Effect::Declined,
-            _ if noted(Self::DOUBT) => Effect::Unknown,
-            other => other,
+            nothing_happened => nothing_happened,
         }
     }
 }

@@ -144,6 +144,14 @@ impl Ledger {
     ) -> Decided {
         let decided = match self.payments.get(id) {
             None => Err(Refused::unknown()),
+            // minor units of another currency are another amount
+            Some(payment)
+                if asked["currency"]
+                    .as_str()
+                    .is_some_and(|told| told != payment.currency) =>
+            {
+                Err(Refused::new(422, "invalid_currency"))
+            }
             Some(payment) => changed(payment.clone(), verb, asked["amount_minor"].as_i64()),
         };
         self.book(key, fingerprint, decided)
@@ -218,6 +226,9 @@ impl Ledger {
 
 /// A captured payment is refunded, not voided; an authorized one is voided, not refunded.
 fn changed(mut payment: Booked, verb: Verb, amount: Option<i64>) -> Decided {
+    if amount.is_some_and(|amount| amount <= 0) {
+        return Err(Refused::new(422, "invalid_amount"));
+    }
     match (verb, payment.status.as_str()) {
         (Verb::Capture, "authorized") => {
             payment.captured_minor = amount.unwrap_or(payment.amount_minor).min(payment.amount_minor);

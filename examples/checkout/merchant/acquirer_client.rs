@@ -136,8 +136,21 @@ fn new_payment(payment: &NewPayment, capture: bool) -> (Method, String, Option<V
 }
 
 fn change(payment: &PaymentId, verb: &str, amount: Option<Money>) -> (Method, String, Option<Value>) {
-    let body = json!({ "amount_minor": amount.map(Money::minor) });
+    let currency = amount.map(|amount| amount.currency().code().to_owned());
+    let body = json!({ "amount_minor": amount.map(Money::minor), "currency": currency });
+    let payment = escaped(payment.as_str());
     (Method::POST, format!("/v1/payments/{payment}/{verb}"), Some(body))
+}
+
+/// As one segment of a path or one value of a query: an id that a caller wrote must not choose the verb.
+fn escaped(text: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    text.bytes()
+        .map(|byte| match plain(byte) {
+            true => char::from(byte).to_string(),
+            false => format!("%{byte:02X}"),
+        })
+        .collect()
 }
 
 macro_rules! exchanges {
@@ -162,7 +175,7 @@ exchanges! {
     Authorize => |authorize| new_payment(&authorize.payment, false);
     Capture => |capture| change(&capture.payment, "capture", capture.amount);
     Void => |void| change(&void.payment, "void", None);
-    GetPayment => |get| (Method::GET, format!("/v1/payments/{}", get.payment), None);
+    GetPayment => |get| (Method::GET, format!("/v1/payments/{}", escaped(get.payment.as_str())), None);
 }
 
 impl Exchange for Refund {
@@ -187,7 +200,7 @@ impl Exchange for LookupPayment {
 
     fn request(&self) -> (Method, String, Option<Value>) {
         let question = match self {
-            Self::ByReference(reference) => format!("reference={reference}"),
+            Self::ByReference(reference) => format!("reference={}", escaped(reference.as_str())),
             Self::ByKey(key) => format!("key={}", key.as_str()),
         };
         (Method::GET, format!("/v1/payments?{question}"), None)

@@ -14,7 +14,7 @@ use tollgate_core::gateway::{Call, NewPayment, Payment, Refund, Sale};
 use tollgate_core::id::{CustomerId, InstrumentToken, MerchantReference, PaymentId};
 use tollgate_core::money::MoneyError;
 use tollgate_core::{
-    Advice, Blame, CallContext, Effect, IdempotencyKey, PaymentError, PaymentErrorKind, Rejection,
+    Advice, Blame, CallContext, Effect, IdempotencyKey, Money, PaymentError, PaymentErrorKind, Rejection,
     RejectionKind, Verdict,
 };
 use tower::ServiceExt;
@@ -44,8 +44,15 @@ impl NewCharge {
 
 /// What the caller wrote is wrong, and nothing was sent.
 fn invalid(error: &MoneyError) -> PaymentError {
-    PaymentError::new(PaymentErrorKind::InvalidRequest, format!("amount: {error}"))
-        .with_verdict(Verdict::new(Effect::NotSent, Advice::CorrectInput, Blame::Caller))
+    unsent(format!("amount: {error}"))
+}
+
+fn unsent(why: impl Into<std::borrow::Cow<'static, str>>) -> PaymentError {
+    PaymentError::new(PaymentErrorKind::InvalidRequest, why).with_verdict(Verdict::new(
+        Effect::NotSent,
+        Advice::CorrectInput,
+        Blame::Caller,
+    ))
 }
 
 /// The caller's key: every request that moves money has one.
@@ -104,6 +111,9 @@ pub async fn refund(
             .and_then(|payment| Ok((payment, amount.map_err(|error: MoneyError| invalid(&error))?)))
     };
     let (payment, amount) = refund().map_err(|error: PaymentError| problem_of_error(&error))?;
+    if amount.is_some_and(|amount: Money| !amount.is_positive()) {
+        return Err(problem_of_error(&unsent("a refund gives back more than nothing")));
+    }
     let message = Refund {
         key: key_in(&headers).map_err(|no| problem(&no))?,
         payment,

@@ -55,6 +55,27 @@ pub async fn replay(stage: &mut Stage<'_>, evidence: &mut Evidence) -> Result<()
     );
 
     let payment = first.json()["payment"].clone();
+    evidence.sent("POST /refunds: less than nothing, another currency, another verb in the payment's id");
+    let id = payment.as_str().unwrap_or_default();
+    for (place, (id, amount)) in (0..).zip([
+        (id.to_owned(), "-5.00 EUR"),
+        (id.to_owned(), "500 JPY"),
+        (format!("{id}/refund?x="), "5.00 EUR"),
+    ]) {
+        let key = stage.name(&format!("s2-odd-{place}"));
+        let body = json!({ "payment": id, "amount": amount });
+        let refused = stage
+            .merchant
+            .post("/refunds", &[("idempotency-key", key.as_str())], &body)
+            .await?;
+        evidence.came_back(refused.gist());
+        let moved = stage.ledger(&order).await?.refunded;
+        evidence.check(
+            "refused, and nothing moved",
+            refused.status.is_client_error() && moved == 0,
+        );
+    }
+
     let key = stage.name("s2-refund");
     evidence.sent("POST /refunds, twice (guarded by the inbound layer)");
     let (body, headers) = (json!({ "payment": payment }), [("idempotency-key", key.as_str())]);

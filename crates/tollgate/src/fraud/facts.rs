@@ -58,7 +58,16 @@ impl Mailbox {
     /// ```
     #[must_use]
     pub fn of(address: &str) -> Self {
-        let address = address.trim().to_lowercase();
+        // what a mail program would take for the same mailbox: "Eve <eve@example.com>", blanks, quotes, characters without a width
+        let address = address.rsplit_once('<').map_or(address, |(_, inner)| inner);
+        let address = address.split('>').next().unwrap_or_default().to_lowercase();
+        let address = address.trim().strip_prefix("mailto:").unwrap_or(&address);
+        let seen = |c: &char| {
+            let widthless =
+                matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2060}'..='\u{2064}' | '\u{feff}');
+            !(widthless || c.is_whitespace() || c.is_control() || matches!(c, '"' | ','))
+        };
+        let address: String = address.chars().filter(seen).collect();
         let Some((local, domain)) = address.rsplit_once('@') else {
             return Self(address);
         };

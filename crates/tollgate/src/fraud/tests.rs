@@ -469,3 +469,24 @@ async fn reads_pass_and_http_answers_with_a_problem() {
     assert_eq!(answer.status(), 402);
     assert_eq!(answer.headers()["content-type"], "application/problem+json");
 }
+
+#[test]
+fn dressed_up_addresses_are_one_mailbox() {
+    for address in [
+        "Eve <eve@example.com>",
+        "\"eve\"@example.com",
+        "mailto:eve@example.com",
+        "eve\u{200b}@example.com",
+        "eve @ example.com,",
+    ] {
+        assert_eq!(
+            Mailbox::of(address),
+            Mailbox::of("eve@example.com"),
+            "{address:?}"
+        );
+    }
+    assert_ne!(
+        Mailbox::of("ann <eve@example.com>"),
+        Mailbox::of("ann@example.com")
+    );
+}

@@ -56,7 +56,7 @@ impl EffectLedger {
     const DECLINED: u8 = 2;
     const EXECUTED: u8 = 4;
     const TAKEN: u8 = 8;
-    /// Doubt from before a downstream key was taken: no later answer can settle it.
+    /// Doubt that no later answer can settle: from before a downstream key was taken, or met by "done already".
     const BARE_DOUBT: u8 = 16;
 
     /// Notes what became of one attempt. A refusal at the door clears no doubt, so it is not noted.
@@ -74,6 +74,14 @@ impl EffectLedger {
     /// Notes that an adapter sends the downstream key with every attempt.
     pub fn mark_key_taken(&self) {
         self.0.fetch_or(Self::TAKEN, Relaxed);
+    }
+
+    /// Notes an answer that says the deed is done already. After a doubtful attempt that may be this claim's own deed, so it settles
+    /// nothing: the doubt stays until somebody looks.
+    pub fn record_already_done(&self) {
+        if self.0.load(Relaxed) & Self::DOUBT != 0 {
+            self.0.fetch_or(Self::BARE_DOUBT, Relaxed);
+        }
     }
 
     /// Whether an adapter took the downstream key.

@@ -74,7 +74,9 @@ impl Balance {
         let earned = passed.saturating_mul(self.per_second) / 10; // hundredths: ms × n/s × 100 ÷ 1000
         if earned > 0 {
             self.hundredths = self.hundredths.saturating_add(earned).min(self.most());
-            self.refilled += Duration::from_millis(passed);
+            // what was too short to earn anything counts next time
+            self.refilled +=
+                Duration::from_millis(earned.saturating_mul(10).div_ceil(self.per_second).min(passed));
         }
     }
 }

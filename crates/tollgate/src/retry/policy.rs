@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use tokio::time::{Instant, Sleep};
 use tollgate_core::protocol::{Answers, Repeats};
+use tollgate_core::{Advice, Effect};
 
 /// The policy: one per call, made by cloning the layer's.
 #[derive(Clone, Debug)]
@@ -87,6 +88,9 @@ where
         let context = self.protocol.context(req);
         let key = context.and_then(|context| context.key.as_ref());
         if let Some(key) = key {
+            if (verdict.effect, verdict.advice) == (Effect::Declined, Advice::QueryFirst) {
+                key.ledger().record_already_done();
+            }
             key.ledger().record(verdict.effect);
         }
         let operation = self.protocol.operation(req);

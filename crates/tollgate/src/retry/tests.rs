@@ -217,6 +217,23 @@ async fn each_attempt_goes_into_the_ledger() {
     assert_eq!(key.ledger().total(Effect::NotSent), Effect::Unknown);
 }
 
+/// The gateway captured, its answer was lost, and the repeat hears "captured already": no final no.
+#[tokio::test(start_paused = true)]
+async fn done_already_after_a_doubt_is_still_a_doubt() {
+    use tollgate_core::PaymentErrorKind::AlreadyDone;
+    for (doubtful, total) in [(true, Effect::Unknown), (false, Effect::Declined)] {
+        let counted = Counted::new(RetryConfig::default());
+        let call = guarded();
+        let key = call.context.key.clone().unwrap();
+        let answer = counted.call(call, true, move |number| match number {
+            0 if doubtful => Err(PaymentError::timeout("10 s")),
+            _ => Err(PaymentError::new(AlreadyDone, "captured")),
+        });
+        let last = answer.await.unwrap_err().verdict().effect;
+        assert_eq!(key.ledger().total(last), total);
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_budget_bounds_a_storm() {
     let counted = Counted::new(RetryConfig::default());
@@ -271,4 +288,17 @@ async fn readiness_is_acquired_before_each_attempt() {
         payment: PaymentId::new("pay_1").unwrap(),
     });
     assert_eq!(service.oneshot(get).await.unwrap(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_budget_refills_as_fast_as_it_says_however_often_it_is_asked() {
+    for step in [1, 7, 19, 110] {
+        let budget = RetryBudget::new(0, 1);
+        let mut granted = 0;
+        for _ in 0..(60_000 / step) {
+            tokio::time::sleep(Duration::from_millis(step)).await;
+            granted += u32::from(budget.withdraw());
+        }
+        assert!((60..=61).contains(&granted), "every {step} ms: {granted}");
+    }
 }

@@ -1,6 +1,7 @@
 //! The layer and its settings.
 
 use super::key::{KeyedBy, Unkeyed};
+use super::limit::PerKey;
 use super::service::RateLimit;
 use crate::{Gateway, Http, HttpClient};
 use std::time::Duration;
@@ -60,11 +61,24 @@ impl<P, L, K> RateLimitLayer<P, L, K> {
 
     /// Sets whose quota a call uses (default: one for all). Keys are hashed before they reach a store. Take an address from the
     /// connection or a proxy you trust, never the left-most `X-Forwarded-For`, and cut IPv6 to its /64.
+    ///
+    /// A [`LocalLimit`](super::LocalLimit) has one quota for all and cannot be keyed:
+    ///
+    /// ```compile_fail,E0277
+    /// # use std::num::NonZeroU32;
+    /// # use tollgate::rate_limit::{LocalLimit, RateLimitLayer};
+    /// # use tollgate_core::store::quota::Quota;
+    /// let limit = LocalLimit::new(Quota::per_second(NonZeroU32::MIN));
+    /// let _ = RateLimitLayer::http(limit).keyed(|_: &http::Request<()>| Some("shop-1".to_owned()));
+    /// ```
     #[must_use]
     pub fn keyed<Req>(
         self,
         key: impl Fn(&Req) -> Option<String> + Send + Sync + 'static,
-    ) -> RateLimitLayer<P, L, KeyedBy<Req>> {
+    ) -> RateLimitLayer<P, L, KeyedBy<Req>>
+    where
+        L: PerKey,
+    {
         RateLimitLayer {
             limit: self.limit,
             protocol: self.protocol,

@@ -39,6 +39,15 @@ pub trait Limit {
     fn acquire(&self, key: Option<&str>, cost: u32) -> Asked<Self::Future>;
 }
 
+/// A limit that keeps one quota per key. One that does not would let a single caller use up everybody's.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` keeps one quota for all calls, so it cannot be keyed",
+    note = "`StoredLimit` keeps one per key; over `MemoryQuota` it stays in this process"
+)]
+pub trait PerKey: Limit {}
+
+impl<St: QuotaStore> PerKey for StoredLimit<St> {}
+
 /// One quota in one word of this process, for all calls together. Clones share it.
 #[derive(Clone, Debug)]
 pub struct LocalLimit(Arc<Local>);

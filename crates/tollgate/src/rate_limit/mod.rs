@@ -66,5 +66,5 @@ mod tests;
 
 pub use key::{KeyFrom, KeyedBy, Unkeyed};
 pub use layer::RateLimitLayer;
-pub use limit::{Asked, Limit, LocalLimit, Refused, StoreDown, StoredLimit, StoredLimitFuture};
+pub use limit::{Asked, Limit, LocalLimit, PerKey, Refused, StoreDown, StoredLimit, StoredLimitFuture};
 pub use service::{RateLimit, RateLimitFuture};

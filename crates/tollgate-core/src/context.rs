@@ -8,8 +8,8 @@ use crate::verdict::Effect;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// The context of one call. In an HTTP request it lives in the extensions, in a typed call beside the message.
 #[derive(Clone, Debug, Default)]
@@ -49,7 +49,10 @@ pub struct CallContext {
 /// assert_eq!(two_calls.total(Effect::Unknown), Effect::Unknown);    // no final no
 /// ```
 #[derive(Debug, Default)]
-pub struct EffectLedger(AtomicU8);
+pub struct EffectLedger {
+    noted: AtomicU8,
+    parts: Mutex<Vec<KeyInForce>>,
+}
 
 impl EffectLedger {
     const DOUBT: u8 = 1;
@@ -68,34 +71,37 @@ impl EffectLedger {
             Effect::Unknown if self.is_key_taken() => Self::DOUBT,
             Effect::Unknown => Self::BARE_DOUBT,
         };
-        self.0.fetch_or(bit, Relaxed);
+        self.noted.fetch_or(bit, Relaxed);
     }
 
     /// Notes that an adapter sends the downstream key with every attempt.
     pub fn mark_key_taken(&self) {
-        self.0.fetch_or(Self::TAKEN, Relaxed);
+        self.noted.fetch_or(Self::TAKEN, Relaxed);
     }
 
     /// Notes an answer that says the deed is done already. After a doubtful attempt that may be this claim's own deed, so it settles
     /// nothing: the doubt stays until somebody looks.
     pub fn record_already_done(&self) {
-        if self.0.load(Relaxed) & Self::DOUBT != 0 {
-            self.0.fetch_or(Self::BARE_DOUBT, Relaxed);
+        if self.noted.load(Relaxed) & Self::DOUBT != 0 {
+            self.noted.fetch_or(Self::BARE_DOUBT, Relaxed);
         }
     }
 
     /// Whether an adapter took the downstream key.
     #[must_use]
     pub fn is_key_taken(&self) -> bool {
-        self.0.load(Relaxed) & Self::TAKEN != 0
+        self.noted.load(Relaxed) & Self::TAKEN != 0
     }
 
-    /// The worst over all attempts, given the last one. A final answer settles earlier doubt only if the peer
-    /// saw one key on every attempt. What is in doubt at the end stays in doubt: an earlier final answer belongs to another call
-    /// of the same claim, because nobody repeats after one.
+    /// The worst over all attempts, those of the [parts](KeyInForce::part) included, given the last one. A final answer settles
+    /// earlier doubt only if the peer saw one key on every attempt, and never the doubt of a part. What is in doubt at the end stays
+    /// in doubt: an earlier final answer belongs to another call of the same claim, because nobody repeats after one.
     #[must_use]
     pub fn total(&self, last: Effect) -> Effect {
-        let bits = self.0.load(Relaxed);
+        let parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
+        let bits = parts.iter().fold(self.noted.load(Relaxed), |bits, part| {
+            bits | part.ledger().as_a_part()
+        });
         let noted = |bit| bits & bit != 0;
         match last {
             _ if noted(Self::BARE_DOUBT) => Effect::Unknown,
@@ -103,6 +109,16 @@ impl EffectLedger {
             _ if noted(Self::EXECUTED | Self::DOUBT) => Effect::Unknown,
             _ if noted(Self::DECLINED) => Effect::Declined,
             nothing_happened => nothing_happened,
+        }
+    }
+
+    /// What a part means to the whole: its own final answer ends its doubt, and nobody else's does.
+    fn as_a_part(&self) -> u8 {
+        let bits = self.noted.load(Relaxed);
+        let ended = bits & (Self::EXECUTED | Self::DECLINED) != 0;
+        match bits & Self::DOUBT != 0 {
+            true if !ended => bits | Self::BARE_DOUBT,
+            _ => bits & !(Self::DOUBT | Self::TAKEN),
         }
     }
 }
@@ -124,6 +140,9 @@ impl EffectLedger {
 /// assert_eq!(first, key.clone().downstream_key("stripe")); // the same for every attempt
 /// assert_ne!(first, key.downstream_key("adyen"));          // never shared between peers
 /// ```
+///
+/// One key stands for one operation at the peer. A handler that makes two of them under one claim gives each a
+/// [`part`](Self::part), or guards each outbound call with an idempotency layer of its own.
 #[derive(Clone, Debug)]
 pub struct KeyInForce(Arc<InForce>);
 
@@ -138,9 +157,12 @@ enum Source {
         record: RecordKey,
         epoch: u64,
         secrets: Secrets,
+        /// Empty for the whole claim.
+        part: Box<str>,
     },
     Step {
         seed: Box<[u8]>,
+        part: Box<str>,
     },
 }
 
@@ -166,21 +188,67 @@ impl KeyInForce {
             record: token.key,
             epoch: token.epoch,
             secrets: secrets.clone(),
+            part: Box::default(),
         };
-        Self(Arc::new(InForce {
-            source,
-            ledger: EffectLedger::default(),
-        }))
+        Self::new(source)
     }
 
     /// For a saga step, whose journalled intent is the claim. `seed` must be unique to saga, step, direction and
     /// generation, and must not depend on the attempt.
     #[must_use]
     pub fn for_step(seed: &[u8]) -> Self {
+        Self::new(Source::Step {
+            seed: seed.into(),
+            part: Box::default(),
+        })
+    }
+
+    fn new(source: Source) -> Self {
         Self(Arc::new(InForce {
-            source: Source::Step { seed: seed.into() },
+            source,
             ledger: EffectLedger::default(),
         }))
+    }
+
+    /// For one of several operations under the same claim: with downstream keys and a ledger of its own, which this one's
+    /// [total](EffectLedger::total) includes. Put it into the context of that operation's call. `name` must not depend on
+    /// the attempt, and no two parts may share one; a part of a part is `"outer/inner"`, not nested.
+    ///
+    /// ```
+    /// use tollgate_core::{Effect, KeyInForce};
+    ///
+    /// let claim = KeyInForce::for_step(b"order-1");
+    /// let (authorize, capture) = (claim.part("authorize"), claim.part("capture"));
+    /// assert_ne!(authorize.downstream_key("stripe"), capture.downstream_key("stripe"));
+    ///
+    /// authorize.ledger().record(Effect::Executed);
+    /// capture.ledger().record(Effect::Unknown);                                 // the answer was lost
+    /// assert_eq!(claim.ledger().total(Effect::Executed), Effect::Unknown);      // whatever the handler says
+    /// capture.ledger().record(Effect::Executed);                                // repeated under the same key
+    /// assert_eq!(claim.ledger().total(Effect::Executed), Effect::Executed);
+    /// ```
+    #[must_use]
+    pub fn part(&self, name: &str) -> Self {
+        let part = Self::new(match &self.0.source {
+            Source::Claim {
+                record,
+                epoch,
+                secrets,
+                ..
+            } => Source::Claim {
+                record: *record,
+                epoch: *epoch,
+                secrets: secrets.clone(),
+                part: name.into(),
+            },
+            Source::Step { seed, .. } => Source::Step {
+                seed: seed.clone(),
+                part: name.into(),
+            },
+        });
+        let mut parts = self.0.ledger.parts.lock().unwrap_or_else(PoisonError::into_inner);
+        parts.push(part.clone());
+        part
     }
 
     /// What became of the attempts so far.
@@ -195,13 +263,22 @@ impl KeyInForce {
     pub fn downstream_key(&self, peer: &str) -> DownstreamKey {
         self.0.ledger.mark_key_taken();
         match &self.0.source {
-            Source::Claim { record, secrets, .. } => secrets.downstream_key(record, peer),
-            Source::Step { seed } => {
+            Source::Claim {
+                record,
+                secrets,
+                part,
+                ..
+            } => secrets.downstream_key_of_part(record, part, peer),
+            Source::Step { seed, part } => {
                 #[expect(clippy::expect_used, reason = "HMAC takes keys of any length")]
                 let mut mac = Hmac::<Sha256>::new_from_slice(b"tollgate/1/step").expect("any length");
                 mac.update(&u64::try_from(seed.len()).unwrap_or(u64::MAX).to_be_bytes());
                 mac.update(seed);
                 mac.update(peer.as_bytes());
+                mac.update(part.as_bytes());
+                if !part.is_empty() {
+                    mac.update(&crate::secret::length(part));
+                }
                 DownstreamKey::from_hash(&mac.finalize().into_bytes().into())
             }
         }

@@ -6,6 +6,7 @@
 
 use crate::codec::{Decoder, Encoder, Recorded};
 use crate::id::PaymentId;
+use crate::masked::masked;
 use crate::protocol::Fault;
 use crate::rejection::{Rejection, RejectionKind};
 use crate::verdict::{Advice, Blame, Effect, Verdict};
@@ -201,7 +202,8 @@ impl PaymentError {
         self
     }
 
-    /// Sets what caused it (default: nothing). The source is not part of the stored form.
+    /// Sets what caused it (default: nothing). The source is not part of the stored form, and neither `Display` nor `Debug` of this error
+    /// shows it; whoever walks the chain of sources prints what the source says, so keep request bodies out of it.
     #[must_use]
     pub fn with_source(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         self.0.source = Some(source.into().into());
@@ -270,14 +272,6 @@ impl From<crate::id::InvalidText> for PaymentError {
         Self::new(PaymentErrorKind::InvalidRequest, error.to_string())
             .with_verdict(unsent)
             .with_source(error)
-    }
-}
-
-/// Gateways repeat what they were sent, so their texts are looked at before they are kept.
-fn masked(text: Cow<'static, str>) -> Cow<'static, str> {
-    match tollgate_redact::redact(&text) {
-        Cow::Borrowed(_) => text,
-        Cow::Owned(masked) => Cow::Owned(masked),
     }
 }
 

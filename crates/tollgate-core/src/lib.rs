@@ -31,6 +31,7 @@ mod deadline;
 pub mod error;
 pub mod gateway;
 pub mod id;
+mod masked;
 pub mod money;
 pub mod protocol;
 pub mod rejection;

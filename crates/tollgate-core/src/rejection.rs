@@ -5,6 +5,7 @@
 //!
 //! [`Fault::refused`]: crate::protocol::Fault::refused
 
+use crate::masked::masked;
 use crate::verdict::{Advice, Blame, Effect, Verdict};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -142,10 +143,10 @@ impl Rejection {
     }
 
     /// Sets a detail for the person who reads it (default: none). It reaches callers, so it must not hold
-    /// secrets, keys or card data.
+    /// secrets or keys; card data in it is masked.
     #[must_use]
     pub fn because(mut self, detail: impl Into<Cow<'static, str>>) -> Self {
-        self.detail = detail.into();
+        self.detail = masked(detail.into());
         self
     }
 

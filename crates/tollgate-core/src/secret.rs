@@ -167,15 +167,26 @@ impl Secrets {
     /// lost. The same as [`KeyInForce::downstream_key`](crate::context::KeyInForce::downstream_key) gave the call.
     #[must_use]
     pub fn downstream_key(&self, record: &RecordKey, peer: &str) -> DownstreamKey {
-        DownstreamKey::from_hash(&self.downstream(record, peer))
+        self.downstream_key_of_part(record, "", peer)
     }
 
-    fn downstream(&self, record: &RecordKey, peer: &str) -> [u8; 32] {
-        self.0.downstream.mac(&[record.as_bytes(), peer.as_bytes()])
+    /// As [`downstream_key`](Self::downstream_key), for one of several operations under the record: what the adapter got from
+    /// [`KeyInForce::part`](crate::context::KeyInForce::part). An empty `part` is the whole.
+    #[must_use]
+    pub fn downstream_key_of_part(&self, record: &RecordKey, part: &str, peer: &str) -> DownstreamKey {
+        let hash = match part {
+            "" => self.0.downstream.mac(&[record.as_bytes(), peer.as_bytes()]),
+            // the length at the end keeps `peer` and `part` apart from a longer peer's name
+            part => {
+                let parts = [record.as_bytes(), peer.as_bytes(), part.as_bytes(), &length(part)];
+                self.0.downstream.mac(&parts)
+            }
+        };
+        DownstreamKey::from_hash(&hash)
     }
 }
 
-fn length(text: &str) -> [u8; 8] {
+pub(crate) fn length(text: &str) -> [u8; 8] {
     u64::try_from(text.len()).unwrap_or(u64::MAX).to_be_bytes()
 }
 

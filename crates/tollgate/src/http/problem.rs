@@ -17,7 +17,7 @@
 
 use super::body::Rebuild;
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, RETRY_AFTER};
+use http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, Response, StatusCode};
 use serde::Serialize;
 use std::time::Duration;
@@ -141,6 +141,10 @@ impl Document<'_> {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if let Some(wait) = verdict.retry_after {
             headers.insert(RETRY_AFTER, whole_seconds(wait).into());
+        }
+        if status == StatusCode::UNAUTHORIZED {
+            // RFC 9110, section 11.6.1: a 401 names the scheme it wants
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Signature"));
         }
         response.extensions_mut().insert(verdict);
         response

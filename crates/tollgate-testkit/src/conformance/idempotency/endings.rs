@@ -200,6 +200,39 @@ pub async fn absence_needs_a_lapsed_lease<S: IdempotencyStore>(subject: &Subject
     assert_eq!(again.epoch, token.epoch + 1);
 }
 
+/// Somebody declared absence while the owner was only slow: the owner's own word that it happened, or may have, counts as long as the
+/// key has not run again. Thrown away, the next repeat would charge a second time.
+pub async fn the_owners_proof_beats_a_wrong_absence<S: IdempotencyStore>(subject: &Subject<S>) {
+    let (proof, doubt) = (
+        Settlement::Completed(answer(b"paid")),
+        Settlement::Unknown(Doubt::AnswerInDoubt),
+    );
+    let mut declared = Vec::new();
+    for number in 1..=3 {
+        declared.push(armed(subject, number, 7).await);
+    }
+    subject.pass(1).await;
+    for token in &declared {
+        let absent = resolution(*token, Resolution::Released);
+        assert_eq!(ask!(subject.store().resolve(absent)), Resolved::Resolved);
+    }
+    settle(subject, declared[0], &proof, Settled::Applied).await;
+    let replay = ask!(subject.store().begin(begin(subject, 1, 8)));
+    assert_eq!(replay, Begun::Replay(answer(b"paid")));
+
+    settle(subject, declared[1], &doubt, Settled::Applied).await;
+    let blocked = ask!(subject.store().begin(begin(subject, 2, 8)));
+    assert!(matches!(blocked, Begun::Unknown { .. }), "{blocked:?}");
+
+    let next = acquire(subject, begin(subject, 3, 8)).await;
+    settle(subject, declared[2], &proof, Settled::Fenced(Phase::Prepared)).await;
+    assert_eq!(record(subject, 3).await.epoch, next.epoch);
+
+    // its own release is another matter: nothing happened, by its own word
+    let released = reach(subject, 4, 7, Phase::Released).await;
+    settle(subject, released, &proof, Settled::Fenced(Phase::Released)).await;
+}
+
 /// Evidence speaks about one run: gathered at another epoch, it decides nothing.
 pub async fn evidence_of_another_epoch_is_stale<S: IdempotencyStore>(subject: &Subject<S>) {
     let first = armed(subject, 1, 7).await;

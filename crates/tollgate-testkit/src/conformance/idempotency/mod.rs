@@ -48,6 +48,7 @@ properties! {
     only_a_lost_owner_may_still_prove_absence,
     evidence_ends_a_doubt_and_is_kept,
     absence_needs_a_lapsed_lease,
+    the_owners_proof_beats_a_wrong_absence,
     evidence_of_another_epoch_is_stale,
     what_is_settled_needs_no_evidence,
     settling_what_is_absent_says_so,

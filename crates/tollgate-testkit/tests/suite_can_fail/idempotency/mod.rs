@@ -32,6 +32,7 @@ pub(crate) enum Flaw {
     MakesRecordsUp,
     ForgetsEvidence,
     BelievesInAbsenceEarly,
+    BelievesInAbsenceForEver,
     TakesStaleEvidence,
     EvidenceBeatsAnything,
     SweepsTheLiving,
@@ -112,6 +113,10 @@ const FLAWS: &[(Flaw, &[&str])] = &[
     (Flaw::MakesRecordsUp, &["settling_what_is_absent_says_so"]),
     (Flaw::ForgetsEvidence, &["evidence_ends_a_doubt_and_is_kept"]),
     (Flaw::BelievesInAbsenceEarly, &["absence_needs_a_lapsed_lease"]),
+    (
+        Flaw::BelievesInAbsenceForEver,
+        &["the_owners_proof_beats_a_wrong_absence"],
+    ),
     (Flaw::TakesStaleEvidence, &["evidence_of_another_epoch_is_stale"]),
     (
         Flaw::EvidenceBeatsAnything,

@@ -190,6 +190,9 @@ fn settle(
     match (flaw, rule::settle(seen.as_ref(), &token, how, now)) {
         (Flaw::MakesRecordsUp, (_, Settled::Gone)) => (Change::Keep, Settled::Applied),
         (Flaw::SettlesOnce, (change, Settled::AlreadyApplied)) => (change, Settled::Fenced(Phase::Completed)),
+        (Flaw::BelievesInAbsenceForEver, _) if record.is_some_and(|r| r.phase == Phase::Released) => {
+            (Change::Keep, Settled::Fenced(Phase::Released))
+        }
         (Flaw::DoubtIsFinal, _) if record.is_some_and(unknown) => {
             (Change::Keep, Settled::Fenced(Phase::Unknown))
         }

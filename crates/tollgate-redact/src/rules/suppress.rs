@@ -1,6 +1,7 @@
 //! Numbers that look like a card number's digits and are something else: UUIDs, hashes, addresses, IBANs.
 
-use super::iban;
+use super::groups::Groups;
+use super::{iban, track};
 use crate::meter::tick;
 use std::ops::Range;
 
@@ -18,7 +19,7 @@ pub(crate) fn is_something_else(left: &[u8], text: &[u8], digits: &Range<usize>)
 fn in_hexadecimal(left: &[u8], text: &[u8], digits: &Range<usize>) -> bool {
     let (inside, right) = (&text[digits.clone()], &text[digits.end..]);
     let before = run(left.iter().rev(), u8::is_ascii_hexdigit);
-    let after = run(right.iter(), u8::is_ascii_hexdigit);
+    let after = before_a_track(text, digits.end, run(right.iter(), u8::is_ascii_hexdigit));
     tick(before + after);
     if is_address(&left[..left.len() - before]) {
         return true;
@@ -28,6 +29,17 @@ fn in_hexadecimal(left: &[u8], text: &[u8], digits: &Range<usize>) -> bool {
     let first = before + run(inside.iter(), u8::is_ascii_digit) + if solid { after } else { 0 };
     let last = after + run(inside.iter().rev(), u8::is_ascii_digit) + if solid { before } else { 0 };
     (before > 0 && first >= HASH_LENGTH) || (after > 0 && last >= HASH_LENGTH)
+}
+
+/// How much of the token that goes on at `end` stands before a track: `2a` of `2a4111111111111111D2512101` is no part of a hash.
+fn before_a_track(text: &[u8], end: usize, length: usize) -> usize {
+    if length == 0 {
+        return 0;
+    }
+    Groups::new(text, end, false, false)
+        .take_while(|group| group.start < end + length)
+        .find_map(|group| track::around(text, &group))
+        .map_or(length, |(_, track)| track.start.saturating_sub(end).min(length))
 }
 
 /// Whether the text ends with `0x`, and not with a number and an x as in `920x`.
@@ -84,6 +96,9 @@ mod tests {
             "01234567-4111-4111-8111-111111111111",
             "4111-4111-8111-111111111111"
         ));
+        assert!(!suppressed("4111111111111111a4000000000000002D2512101", pan));
+        assert!(!suppressed("4111111111111111aB4000000000000002^A B^2512", pan));
+        assert!(suppressed("4111111111111111a4000000000000002D", pan)); // a hash may end in a D
         assert!(!suppressed("deadbeef-4111-1111-1111-1111", "4111-1111-1111-1111"));
     }
 

@@ -2,6 +2,7 @@
 
 use super::groups::Group;
 use super::{luhn, pan};
+use crate::finding::Kind;
 use crate::meter::tick;
 use std::ops::Range;
 
@@ -10,8 +11,18 @@ const NAME_AT_MOST: usize = 120;
 /// Track 1 holds 79 characters, up to three bytes each when URL-encoded.
 const TAIL_AT_MOST: usize = 240;
 
+/// The track around this group, if it is a track's number.
+pub(crate) fn around(text: &[u8], group: &Group) -> Option<(Kind, Range<usize>)> {
+    match text.get(group.end)? {
+        b'^' | b'=' | b'D' | b'd' | b'%' => {}
+        _ => return None,
+    }
+    let first = first(text, group).map(|range| (Kind::Track1, range));
+    first.or_else(|| second(text, group).map(|range| (Kind::Track2, range)))
+}
+
 /// The extent of track 1 around the number: `%B4111111111111111^DOE/JOHN^2512101...?`, sentinels optional.
-pub(crate) fn first(text: &[u8], number: &Group) -> Option<Range<usize>> {
+fn first(text: &[u8], number: &Group) -> Option<Range<usize>> {
     let digits = number.digits().filter(|digits| digits.len() >= pan::SHORTEST)?;
     let before = &text[..number.start];
     if !before.ends_with(b"B") && !before.ends_with(b"b") {
@@ -48,7 +59,7 @@ fn name_length(text: &[u8]) -> Option<usize> {
 }
 
 /// The extent of track 2 around the number: `;4111111111111111=25121011234567890?`, sentinels optional, `=` or `D`.
-pub(crate) fn second(text: &[u8], number: &Group) -> Option<Range<usize>> {
+fn second(text: &[u8], number: &Group) -> Option<Range<usize>> {
     let digits = number.digits().filter(|digits| digits.len() >= pan::SHORTEST)?;
     let rest = &text[number.end..];
     let expiry = match rest.first()? {

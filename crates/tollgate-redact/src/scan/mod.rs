@@ -232,7 +232,7 @@ impl<'a> Scanner<'a> {
     /// The track that begins with the first group.
     fn track(&self) -> Option<(Kind, Range<usize>)> {
         let first = self.chain.as_slice().first()?;
-        track_at(self.text, first)
+        track::around(self.text, first)
     }
 
     /// The number that begins with the first group.
@@ -287,16 +287,6 @@ impl<'a> Scanner<'a> {
             None => self.output.mask(range, kind, mask),
         }
     }
-}
-
-/// The track around this group, if it is a track's number.
-fn track_at(text: &[u8], group: &Group) -> Option<(Kind, Range<usize>)> {
-    match text.get(group.end)? {
-        b'^' | b'=' | b'D' | b'd' | b'%' => {}
-        _ => return None,
-    }
-    let first = track::first(text, group).map(|range| (Kind::Track1, range));
-    first.or_else(|| track::second(text, group).map(|range| (Kind::Track2, range)))
 }
 
 /// Whether what ends at `end` is only the beginning of something longer: `123abc`, `123_4`, `1.5`, `12-3`.

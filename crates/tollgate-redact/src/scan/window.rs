@@ -3,13 +3,13 @@
 //! Every window begins with the first group and ends with another, never within one: so a 20-digit id is left alone, and
 //! an amount, an expiry or a timestamp beside a number does not hide it.
 
+use super::Field;
 use super::output::Output;
-use super::{Field, track_at};
 use crate::meter::tick;
 use crate::rules::groups::{Gap, Group};
 use crate::rules::near::{Before, before};
 use crate::rules::pan::{self, Evidence, LONGEST};
-use crate::rules::{label, luhn, suppress};
+use crate::rules::{label, luhn, suppress, track};
 use std::cell::OnceCell;
 use std::ops::Range;
 
@@ -233,7 +233,7 @@ pub(crate) fn best(chain: &[Group], text: &[u8], output: &mut Output<'_>, field:
     let around = Surroundings::new(left, field);
     let mut best: Option<Number> = None;
     for (index, group) in chain.iter().enumerate() {
-        let other = || track_at(text, group).is_some() || is_remainder(&[], &text[group.end..], group);
+        let other = || track::around(text, group).is_some() || is_remainder(&[], &text[group.end..], group);
         if (index > 0 && other()) || window.grow(group).is_none() {
             break;
         }

@@ -400,8 +400,8 @@ impl Recorded for Payment {
             return None;
         }
         Some(Self {
-            id: PaymentId::new(bytes.text()?).ok()?,
-            reference: MerchantReference::new(bytes.text()?).ok()?,
+            id: PaymentId::stored(bytes.text()?)?,
+            reference: MerchantReference::stored(bytes.text()?)?,
             status: PaymentStatus::from_name(bytes.text()?)?,
             amount: Money::decode(bytes)?,
             captured: Money::decode(bytes)?,
@@ -447,8 +447,8 @@ impl Recorded for RefundReceipt {
             return None;
         }
         Some(Self {
-            id: RefundId::new(bytes.text()?).ok()?,
-            payment: PaymentId::new(bytes.text()?).ok()?,
+            id: RefundId::stored(bytes.text()?)?,
+            payment: PaymentId::stored(bytes.text()?)?,
             amount: Money::decode(bytes)?,
         })
     }

@@ -2,6 +2,7 @@
 
 use crate::finding::{Finding, Shown};
 use crate::rules::label;
+use crate::rules::pan::SHORTEST;
 use crate::scan::{Field, Rules, Scanner};
 use std::borrow::Cow;
 
@@ -135,7 +136,10 @@ impl Redactor {
     /// not count: three digits are no secret without their number.
     #[must_use]
     pub fn contains_card_number(self, text: &str) -> bool {
-        Scanner::new(text.as_bytes(), self.rules).holds_card_number()
+        // most names and ids end here: every digit, however it is written, needs an ASCII digit or a longer character
+        let digits = |byte: &&u8| byte.is_ascii_digit() || **byte >= 0xC0;
+        text.as_bytes().iter().filter(digits).count() >= SHORTEST
+            && Scanner::new(text.as_bytes(), self.rules).holds_card_number()
     }
 }
 

@@ -46,7 +46,9 @@ impl Currency {
     /// # Errors
     /// [`UnknownCurrency`] when the standard does not list it, or lists it without a minor unit.
     pub fn from_code(code: &str) -> Result<Self, UnknownCurrency> {
-        if let Ok(index) = TABLE.binary_search_by_key(&code, |row| row.0) {
+        if let &[a, b, c] = code.as_bytes()
+            && let Ok(index) = CODES.binary_search(&packed([a, b, c]))
+        {
             return Ok(Self(u8::try_from(index).unwrap_or(u8::MAX)));
         }
         match WITHOUT_MINOR_UNIT.iter().find(|listed| **listed == code) {
@@ -92,6 +94,22 @@ impl Currency {
     pub fn minor_units(self) -> u8 {
         self.row().2
     }
+}
+
+/// The table's codes as numbers, in its order: every replayed amount looks one up.
+const CODES: [u32; TABLE.len()] = {
+    let mut codes = [0; TABLE.len()];
+    let mut index = 0;
+    while index < codes.len() {
+        let code = TABLE[index].0.as_bytes();
+        codes[index] = packed([code[0], code[1], code[2]]);
+        index += 1;
+    }
+    codes
+};
+
+const fn packed([a, b, c]: [u8; 3]) -> u32 {
+    u32::from_be_bytes([0, a, b, c])
 }
 
 impl fmt::Debug for Currency {

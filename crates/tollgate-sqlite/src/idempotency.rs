@@ -22,6 +22,10 @@ impl IdempotencyStore for Sqlite {
         Self::capabilities()
     }
 
+    fn now(&self) -> Answer<Timestamp> {
+        self.step(|_, now| Ok(now))
+    }
+
     fn begin(&self, begin: Begin) -> Answer<Begun> {
         self.apply(begin.key, move |record, now| rule::begin(record, &begin, now))
     }

@@ -7,6 +7,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
+use tollgate_core::Timestamp;
 use tollgate_core::store::audit::{AuditEntry, AuditStore, Receipt};
 use tollgate_core::store::carry_over::{Carried, CarryOverStore, Replaced};
 use tollgate_core::store::dedup::{Claim, Claimed, DedupStore, Ticket};
@@ -164,6 +165,7 @@ macro_rules! faulty {
 
 faulty! {
     IdempotencyStore {
+        now() -> Timestamp;
         begin(begin: Begin) -> Begun;
         arm(token: Token, lease: Duration) -> Held;
         renew(token: Token, lease: Duration) -> Held;

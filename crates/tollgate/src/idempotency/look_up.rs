@@ -107,6 +107,7 @@ async fn find_out<St: IdempotencyStore, P>(guard: &Guard<St, P>, key: RecordKey)
         Some(record) if matches!(record.phase, Phase::Armed | Phase::Unknown) => Unresolved::of(key, &record),
         _ => return Ok(true), // it is over already
     };
+    let as_of = guard.store.now().await?;
     let finding = look_up.look(open.clone()).await;
-    Ok(end(&guard.store, &look_up.actor, open, finding).await? != Ended::Open)
+    Ok(end(&guard.store, &look_up.actor, open, finding, as_of).await? != Ended::Open)
 }

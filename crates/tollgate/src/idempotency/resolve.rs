@@ -1,12 +1,12 @@
 //! Ends doubts by evidence: look at the gateway, write down what was found.
 
 use std::sync::Arc;
-use tollgate_core::Effect;
 use tollgate_core::protocol::Replays;
 use tollgate_core::store::StoreError;
 use tollgate_core::store::idempotency::{
     self, Completion, Evidence, IdempotencyStore, Resolve, Resolved, Unresolved,
 };
+use tollgate_core::{Effect, Timestamp};
 
 /// What a look at the gateway found about one open key.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,8 +42,8 @@ pub struct Resolution {
 ///
 /// `look` asks the gateway, best by the key that was sent to it
 /// ([`Secrets::downstream_key`](tollgate_core::Secrets::downstream_key) of the record and the peer). Declare absence only
-/// when the gateway answers for good: the store refuses it anyway while the owner's lease runs, because a frozen owner may
-/// still send. Dropping the future leaves the rest open; a finding that was written stays.
+/// when the gateway answers for good: the store refuses it anyway from a look that began while the owner's lease ran, because a
+/// frozen owner may still send, and a slow look may be overtaken. Dropping the future leaves the rest open; a finding that was written stays.
 ///
 /// # Errors
 /// [`StoreError`] when the store fails; what was resolved before stays resolved.
@@ -72,8 +72,9 @@ where
         let Some(last) = page.last() else { return Ok(pass) };
         after = Some(last.key);
         for open in page {
+            let as_of = store.now().await?;
             let finding = look(open.clone()).await;
-            match end(store, &actor, open, finding).await? {
+            match end(store, &actor, open, finding, as_of).await? {
                 Ended::Settled => pass.settled += 1,
                 Ended::Released => pass.released += 1,
                 Ended::Open => pass.open += 1,
@@ -90,12 +91,13 @@ pub(super) enum Ended {
     Open,
 }
 
-/// Writes down what was found.
+/// Writes down what was found by a look that began at `as_of`.
 pub(super) async fn end<St: IdempotencyStore>(
     store: &St,
     actor: &Arc<str>,
     open: Unresolved,
     finding: Finding,
+    as_of: Timestamp,
 ) -> Result<Ended, StoreError> {
     let (resolution, reason, ended) = match finding {
         Finding::Settled { completion, reason } => (
@@ -113,6 +115,7 @@ pub(super) async fn end<St: IdempotencyStore>(
     let asked = Resolve {
         key: open.key,
         epoch: open.epoch,
+        as_of,
         resolution,
         evidence: evidence.clone(),
     };
@@ -124,7 +127,7 @@ pub(super) async fn end<St: IdempotencyStore>(
             );
             Ok(ended)
         }
-        // it moved on meanwhile, or its owner may still send
+        // it moved on meanwhile, or its owner could still send when the look began
         Resolved::Stale | Resolved::TooEarly { .. } => Ok(Ended::Open),
     }
 }

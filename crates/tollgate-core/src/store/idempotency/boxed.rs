@@ -4,6 +4,7 @@ use super::{
     Begin, Begun, Held, IdempotencyStore, Record, RecordKey, Resolve, Resolved, Settled, Settlement, Token,
     Unresolved,
 };
+use crate::clock::Timestamp;
 use crate::store::{Boxed, Capabilities};
 use std::fmt;
 use std::sync::Arc;
@@ -68,6 +69,7 @@ macro_rules! mirror {
 }
 
 mirror! {
+    now as erased_now() -> Timestamp;
     begin as erased_begin(begin: Begin) -> Begun;
     arm as erased_arm(token: Token, lease: Duration) -> Held;
     renew as erased_renew(token: Token, lease: Duration) -> Held;

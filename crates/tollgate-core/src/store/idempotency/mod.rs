@@ -337,6 +337,9 @@ pub struct Resolve {
     pub key: RecordKey,
     /// At which epoch the evidence was gathered.
     pub epoch: u64,
+    /// Since when: the store's [`now`](IdempotencyStore::now) before anybody looked. What was not there while the owner could
+    /// still send may have arrived since, so only a look that began after the lease had lapsed proves absence.
+    pub as_of: Timestamp,
     /// What the evidence says.
     pub resolution: Resolution,
     /// Who says so, and why.
@@ -359,7 +362,7 @@ pub enum Resolved {
     Resolved,
     /// The record is not in doubt, or has moved on to another epoch.
     Stale,
-    /// Absence cannot be declared yet: the owner may be frozen and still send. Ask again after this long.
+    /// Absence cannot be declared from this look: the owner could still send when it began. Look again after this long.
     TooEarly {
         /// When.
         retry_after: Duration,
@@ -405,6 +408,9 @@ pub trait IdempotencyStore: Send + Sync + 'static {
     /// What it promises.
     fn capabilities(&self) -> Capabilities;
 
+    /// What time it is by the store's own clock, the one that leases are measured by.
+    fn now(&self) -> Self::Future<Timestamp>;
+
     /// Claims a key, or says why not. See [`rule::begin`].
     fn begin(&self, begin: Begin) -> Self::Future<Begun>;
 
@@ -441,6 +447,9 @@ impl<S: IdempotencyStore> IdempotencyStore for Arc<S> {
 
     fn capabilities(&self) -> Capabilities {
         (**self).capabilities()
+    }
+    fn now(&self) -> Self::Future<Timestamp> {
+        (**self).now()
     }
     fn begin(&self, begin: Begin) -> Self::Future<Begun> {
         (**self).begin(begin)

@@ -261,7 +261,8 @@ fn released(record: &Record, now: Timestamp) -> Record {
     }
 }
 
-/// T9. Absence can be declared only once the owner's lease has lapsed: until then it may be frozen and still send.
+/// T9. Absence can be declared only by somebody who looked after the owner's lease had lapsed: until then it may be frozen and
+/// still send, and what it sends arrives behind the back of whoever looked before.
 #[must_use]
 pub fn resolve(record: Option<&Record>, resolve: &Resolve, now: Timestamp) -> (Change, Resolved) {
     let in_doubt = |r: &&Record| match r.phase {
@@ -274,7 +275,7 @@ pub fn resolve(record: Option<&Record>, resolve: &Resolve, now: Timestamp) -> (C
     };
     let next = match &resolve.resolution {
         Resolution::Completed(completion) => completed(record, completion.clone(), now),
-        Resolution::Released if record.lease_until >= now => {
+        Resolution::Released if record.lease_until >= resolve.as_of.min(now) => {
             return (
                 Change::Keep,
                 Resolved::TooEarly {

@@ -162,6 +162,10 @@ impl IdempotencyStore for MemoryIdempotency {
         Capabilities::IN_MEMORY
     }
 
+    fn now(&self) -> Self::Future<Timestamp> {
+        ready(Ok(self.0.clock.now()))
+    }
+
     fn begin(&self, begin: Begin) -> Self::Future<Begun> {
         self.step(begin.key, |record, now| rule::begin(record, &begin, now))
     }

@@ -55,7 +55,8 @@ pub async fn a_completed_record_never_changes<S: IdempotencyStore>(subject: &Sub
     settle(subject, token, &Settlement::Unknown(Doubt::Panicked), fenced).await;
     settle(subject, token, &Settlement::Completed(answer(b"another")), fenced).await;
     for outcome in [Resolution::Released, Resolution::Completed(answer(b"another"))] {
-        let resolved = ask!(subject.store().resolve(resolution(token, outcome)));
+        let resolve = resolution(subject, token, outcome).await;
+        let resolved = ask!(subject.store().resolve(resolve));
         assert_eq!(resolved, Resolved::Stale);
     }
     ask!(subject.store().arm(token, subject.unit()));
@@ -174,7 +175,8 @@ pub async fn evidence_ends_a_doubt_and_is_kept<S: IdempotencyStore>(subject: &Su
             actor: "ops@example".into(),
             reason: "café: lookup found pay_17 'captured'".into(),
         };
-        let mut resolve = resolution(token, Resolution::Completed(answer(b"looked up")));
+        let found = Resolution::Completed(answer(b"looked up"));
+        let mut resolve = resolution(subject, token, found).await;
         resolve.evidence = evidence.clone();
         assert_eq!(ask!(subject.store().resolve(resolve)), Resolved::Resolved);
         let number = token.key.as_bytes()[0];
@@ -188,13 +190,14 @@ pub async fn evidence_ends_a_doubt_and_is_kept<S: IdempotencyStore>(subject: &Su
 /// That it did not happen can be declared only once the owner's lease has lapsed: it may be frozen and still send.
 pub async fn absence_needs_a_lapsed_lease<S: IdempotencyStore>(subject: &Subject<S>) {
     let token = reach(subject, 1, 7, Phase::Unknown).await;
-    let absent = resolution(token, Resolution::Released);
-    match ask!(subject.store().resolve(absent.clone())) {
+    let absent = resolution(subject, token, Resolution::Released).await;
+    match ask!(subject.store().resolve(absent)) {
         Resolved::TooEarly { retry_after } => assert!(retry_after <= subject.unit() * 2),
         other => panic!("the owner may still send: {other:?}"),
     }
     assert_eq!(record(subject, 1).await.phase, Phase::Unknown);
     subject.pass(1).await;
+    let absent = resolution(subject, token, Resolution::Released).await;
     assert_eq!(ask!(subject.store().resolve(absent)), Resolved::Resolved);
     let again = acquire(subject, begin(subject, 1, 8)).await;
     assert_eq!(again.epoch, token.epoch + 1);
@@ -213,7 +216,7 @@ pub async fn the_owners_proof_beats_a_wrong_absence<S: IdempotencyStore>(subject
     }
     subject.pass(1).await;
     for token in &declared {
-        let absent = resolution(*token, Resolution::Released);
+        let absent = resolution(subject, *token, Resolution::Released).await;
         assert_eq!(ask!(subject.store().resolve(absent)), Resolved::Resolved);
     }
     settle(subject, declared[0], &proof, Settled::Applied).await;
@@ -233,6 +236,25 @@ pub async fn the_owners_proof_beats_a_wrong_absence<S: IdempotencyStore>(subject
     settle(subject, released, &proof, Settled::Fenced(Phase::Released)).await;
 }
 
+/// Nor is it proved by a look that began while the lease still ran, however late it is written down: what the owner sent after the
+/// look has arrived since.
+pub async fn absence_needs_a_look_after_the_lease<S: IdempotencyStore>(subject: &Subject<S>) {
+    let token = reach(subject, 1, 7, Phase::Unknown).await;
+    let absent = resolution(subject, token, Resolution::Released).await;
+    subject.pass(1).await;
+    match ask!(subject.store().resolve(absent)) {
+        Resolved::TooEarly { retry_after } => assert!(retry_after <= subject.unit() * 2),
+        other => panic!("the owner could still send after the look: {other:?}"),
+    }
+    assert_eq!(record(subject, 1).await.phase, Phase::Unknown);
+    // what was found is true whenever it was looked for
+    let found = armed(subject, 2, 7).await;
+    let executed = Resolution::Completed(answer(b"looked up"));
+    let seen = resolution(subject, found, executed).await;
+    subject.pass(1).await;
+    assert_eq!(ask!(subject.store().resolve(seen)), Resolved::Resolved);
+}
+
 /// Evidence speaks about one run: gathered at another epoch, it decides nothing.
 pub async fn evidence_of_another_epoch_is_stale<S: IdempotencyStore>(subject: &Subject<S>) {
     let first = armed(subject, 1, 7).await;
@@ -240,10 +262,8 @@ pub async fn evidence_of_another_epoch_is_stale<S: IdempotencyStore>(subject: &S
     let second = reach(subject, 1, 8, Phase::Unknown).await;
     subject.pass(1).await;
     for epoch in [first.epoch, second.epoch + 1] {
-        let stale = resolution(
-            Token { epoch, ..second },
-            Resolution::Completed(answer(b"the first run")),
-        );
+        let found = Resolution::Completed(answer(b"the first run"));
+        let stale = resolution(subject, Token { epoch, ..second }, found).await;
         assert_eq!(
             ask!(subject.store().resolve(stale)),
             Resolved::Stale,
@@ -259,7 +279,8 @@ pub async fn what_is_settled_needs_no_evidence<S: IdempotencyStore>(subject: &Su
         let token = reach(subject, number, 7, phase).await;
         let before = record(subject, number).await;
         for outcome in [Resolution::Released, Resolution::Completed(answer(b"evidence"))] {
-            let resolved = ask!(subject.store().resolve(resolution(token, outcome)));
+            let resolve = resolution(subject, token, outcome).await;
+            let resolved = ask!(subject.store().resolve(resolve));
             assert_eq!(resolved, Resolved::Stale, "while {phase:?}");
         }
         assert_eq!(record(subject, number).await, before, "while {phase:?}");
@@ -269,7 +290,8 @@ pub async fn what_is_settled_needs_no_evidence<S: IdempotencyStore>(subject: &Su
         epoch: 1,
         owner: Owner(7),
     };
-    let resolved = ask!(subject.store().resolve(resolution(absent, Resolution::Released)));
+    let nothing = resolution(subject, absent, Resolution::Released).await;
+    let resolved = ask!(subject.store().resolve(nothing));
     assert_eq!(resolved, Resolved::Stale, "a key that was never begun");
 }
 

@@ -49,6 +49,7 @@ properties! {
     evidence_ends_a_doubt_and_is_kept,
     absence_needs_a_lapsed_lease,
     the_owners_proof_beats_a_wrong_absence,
+    absence_needs_a_look_after_the_lease,
     evidence_of_another_epoch_is_stale,
     what_is_settled_needs_no_evidence,
     settling_what_is_absent_says_so,
@@ -163,11 +164,16 @@ pub(crate) fn answer(body: &[u8]) -> Completion {
     }
 }
 
-/// Evidence for a resolution.
-pub(crate) fn resolution(token: Token, resolution: Resolution) -> Resolve {
+/// Evidence for a resolution, from a look that begins now.
+pub(crate) async fn resolution<S: IdempotencyStore>(
+    subject: &Subject<S>,
+    token: Token,
+    resolution: Resolution,
+) -> Resolve {
     Resolve {
         key: token.key,
         epoch: token.epoch,
+        as_of: ask!(subject.store().now()),
         resolution,
         evidence: Evidence {
             actor: "resolver".into(),

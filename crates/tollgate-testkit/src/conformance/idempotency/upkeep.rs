@@ -68,7 +68,8 @@ pub async fn open_outcomes_are_listed_in_pages<S: IdempotencyStore>(subject: &Su
     let listed = ask!(subject.store().unresolved(Some(key(2)), 1));
     let found = record(subject, 3).await;
     assert_eq!(listed, [Unresolved::of(key(3), &found)]);
-    let ended = resolution(armed(subject, 8, 7).await, Resolution::Completed(answer(b"")));
+    let lost = armed(subject, 8, 7).await;
+    let ended = resolution(subject, lost, Resolution::Completed(answer(b""))).await;
     subject.pass(1).await;
     assert_eq!(ask!(subject.store().resolve(ended)), Resolved::Resolved);
     assert_eq!(

@@ -33,6 +33,7 @@ pub(crate) enum Flaw {
     ForgetsEvidence,
     BelievesInAbsenceEarly,
     BelievesInAbsenceForEver,
+    BelievesInAnOldLook,
     TakesStaleEvidence,
     EvidenceBeatsAnything,
     SweepsTheLiving,
@@ -112,10 +113,20 @@ const FLAWS: &[(Flaw, &[&str])] = &[
     ),
     (Flaw::MakesRecordsUp, &["settling_what_is_absent_says_so"]),
     (Flaw::ForgetsEvidence, &["evidence_ends_a_doubt_and_is_kept"]),
-    (Flaw::BelievesInAbsenceEarly, &["absence_needs_a_lapsed_lease"]),
+    (
+        Flaw::BelievesInAbsenceEarly,
+        &[
+            "absence_needs_a_lapsed_lease",
+            "absence_needs_a_look_after_the_lease",
+        ],
+    ),
     (
         Flaw::BelievesInAbsenceForEver,
         &["the_owners_proof_beats_a_wrong_absence"],
+    ),
+    (
+        Flaw::BelievesInAnOldLook,
+        &["absence_needs_a_look_after_the_lease"],
     ),
     (Flaw::TakesStaleEvidence, &["evidence_of_another_epoch_is_stale"]),
     (

@@ -225,6 +225,10 @@ fn resolve(flaw: Flaw, record: Option<&Record>, asked: &Resolve, now: Timestamp)
     let mut asked = asked.clone();
     let seen = match flaw {
         Flaw::BelievesInAbsenceEarly => seen(record, |r| r.phase == Phase::Unknown, lapse),
+        Flaw::BelievesInAnOldLook => {
+            asked.as_of = now;
+            record.cloned()
+        }
         Flaw::EvidenceBeatsAnything => seen(
             record,
             |_| asked.resolution != Resolution::Released,
@@ -280,6 +284,10 @@ impl IdempotencyStore for Flawed {
         self.step(token.key, move |flaw, record, now| {
             settle(flaw, record, &token, &how, now)
         })
+    }
+
+    fn now(&self) -> Boxed<Timestamp> {
+        self.shelf.all(|_, now| now)
     }
 
     fn resolve(&self, asked: Resolve) -> Boxed<Resolved> {

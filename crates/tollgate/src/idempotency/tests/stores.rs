@@ -3,6 +3,7 @@
 use super::*;
 use std::future::{Ready, ready};
 use std::time::Duration;
+use tollgate_core::Timestamp;
 use tollgate_core::store::idempotency::*;
 use tollgate_core::store::{Capabilities, StoreError};
 use tower::{Layer, ServiceExt};
@@ -52,6 +53,9 @@ impl IdempotencyStore for Flaky {
             durable: true,
             ..Capabilities::IN_MEMORY
         }
+    }
+    fn now(&self) -> Self::Future<Timestamp> {
+        self.inner.now()
     }
     fn begin(&self, begin: Begin) -> Self::Future<Begun> {
         self.or_fail("begin", || self.inner.begin(begin))

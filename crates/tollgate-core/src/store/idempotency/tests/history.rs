@@ -129,7 +129,7 @@ impl Books {
                     self.may_have_acted = None;
                 }
             }
-            Step::Resolve(token, resolution) => {
+            Step::Resolve(token, resolution, ago) => {
                 let evidence = Evidence {
                     actor: "ops".into(),
                     reason: "looked".into(),
@@ -137,6 +137,7 @@ impl Books {
                 let resolve = Resolve {
                     key: self.tokens[0].key,
                     epoch: token.get(&self.tokens).epoch,
+                    as_of: now.saturating_sub(seconds(*ago)),
                     resolution: resolution.clone(),
                     evidence,
                 };
@@ -275,6 +276,8 @@ impl Books {
         prop_assert!(doubtful && found.epoch == resolve.epoch, "evidence needs a doubt");
         if resolve.resolution == Resolution::Released {
             prop_assert!(lapsed, "absence needs a lapsed lease");
+            let lapsed_when_looked = found.lease_until < resolve.as_of;
+            prop_assert!(lapsed_when_looked, "absence needs a look after the lease");
             self.may_have_acted = None;
         }
         Ok(())

@@ -224,6 +224,7 @@ fn the_owners_proof_beats_a_wrong_absence() {
     let resolve = Resolve {
         key: token.key,
         epoch: token.epoch,
+        as_of: late,
         resolution: Resolution::Released,
         evidence: Evidence {
             actor: "ops".into(),

@@ -148,6 +148,12 @@ mutants! {
             rule::resolve(lapsed.as_ref().filter(|r| r.phase == Phase::Unknown).or(record), resolve, now)
         }
     }
+    /// A look may begin before the lease has lapsed, if it is written down after.
+    BelievesInAnOldLook breaks "absence needs a look after the lease" {
+        fn resolve(&self, record: Option<&Record>, resolve: &Resolve, now: Timestamp) -> (Change, Resolved) {
+            rule::resolve(record, &Resolve { as_of: now, ..resolve.clone() }, now)
+        }
+    }
     /// Evidence of one run decides another.
     TakesStaleEvidence breaks "evidence needs a doubt" {
         fn resolve(&self, record: Option<&Record>, resolve: &Resolve, now: Timestamp) -> (Change, Resolved) {

@@ -15,7 +15,8 @@ pub(super) enum Step {
     Arm(Index, u64),
     Renew(Index, u64),
     Settle(Index, Settlement),
-    Resolve(Index, Resolution),
+    /// By a look that began so long ago.
+    Resolve(Index, Resolution, u64),
     Forge(Index, bool),
     Sweep,
     Collect(u64),
@@ -55,7 +56,7 @@ fn step() -> impl Strategy<Value = Step> {
         4 => (token(), 0u64..20).prop_map(|(token, lease)| Step::Arm(token, lease)),
         2 => (token(), 0u64..20).prop_map(|(token, lease)| Step::Renew(token, lease)),
         4 => (token(), settlement()).prop_map(|(token, how)| Step::Settle(token, how)),
-        2 => (token(), resolution()).prop_map(|(token, resolution)| Step::Resolve(token, resolution)),
+        2 => (token(), resolution(), 0u64..30).prop_map(|(token, resolution, ago)| Step::Resolve(token, resolution, ago)),
         1 => (token(), any::<bool>()).prop_map(|(token, owner)| Step::Forge(token, owner)),
         1 => Just(Step::Sweep),
         2 => (0u64..60).prop_map(Step::Collect),

@@ -1,0 +1,171 @@
+//! The server under test, and servers of one's own.
+
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use tempfile::TempDir;
+use tollgate_redis::{Redis, Settings};
+
+/// The server that `tests/run` starts. Never skipped silently: without it, the test fails and says so.
+pub(crate) fn url() -> String {
+    std::env::var("TOLLGATE_TEST_REDIS").unwrap_or_else(|_| {
+        panic!(
+            "these tests need a Redis server: run them through tests/run, or set TOLLGATE_TEST_REDIS to the URL of a server with \
+             appendonly yes and appendfsync always that may be filled with rubbish"
+        )
+    })
+}
+
+/// A prefix that nobody else has, also when the server outlives several runs.
+pub(crate) fn prefix() -> String {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let folder = tempfile::tempdir().unwrap();
+    let unique = folder.path().file_name().unwrap().to_str().unwrap();
+    let plain: String = unique.chars().filter(char::is_ascii_alphanumeric).collect();
+    format!(
+        "{plain}-{}-{}",
+        std::process::id(),
+        NEXT.fetch_add(1, Ordering::SeqCst)
+    )
+}
+
+/// An empty store on the server under test.
+pub(crate) async fn fresh() -> Redis {
+    at(&url(), &prefix()).await
+}
+
+pub(crate) async fn at(url: &str, prefix: &str) -> Redis {
+    Redis::connect(url, Settings::new().prefix(prefix)).await.unwrap()
+}
+
+/// What a server needs to be taken.
+pub(crate) const SAFE: [&str; 4] = ["--appendonly", "yes", "--appendfsync", "always"];
+
+/// A private server, which ends with this value.
+pub(crate) struct Server {
+    process: Child,
+    folder: TempDir,
+    port: u16,
+    arguments: Vec<String>,
+}
+
+impl Server {
+    /// Starts one in a folder of its own.
+    pub(crate) fn start(arguments: &[&str]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let arguments: Vec<String> = arguments.iter().map(ToString::to_string).collect();
+        for _ in 0..10 {
+            // free now; should somebody else take it first, the server does not start, and we take another
+            let port = std::net::TcpListener::bind("127.0.0.1:0")
+                .unwrap()
+                .local_addr()
+                .unwrap()
+                .port();
+            let mut process = spawn(folder.path(), port, &arguments);
+            if answers(&mut process, port, &arguments) {
+                return Self {
+                    process,
+                    folder,
+                    port,
+                    arguments,
+                };
+            }
+        }
+        let log = std::fs::read_to_string(folder.path().join("log")).unwrap_or_default();
+        panic!("redis-server does not start with {arguments:?}: {log}");
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    pub(crate) const fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Kills it (SIGKILL), and starts it again on the same files.
+    pub(crate) fn kill_and_restart(&mut self) {
+        self.kill();
+        self.process = spawn(self.folder.path(), self.port, &self.arguments);
+        assert!(
+            answers(&mut self.process, self.port, &self.arguments),
+            "the server does not come back"
+        );
+    }
+
+    pub(crate) fn kill(&mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+    }
+
+    /// A plain connection to it.
+    pub(crate) fn connection(&self) -> redis::Connection {
+        redis::Client::open(self.url()).unwrap().get_connection().unwrap()
+    }
+
+    /// Says one command, in words.
+    pub(crate) fn tell(&self, words: &str) {
+        let mut words = words.split(' ');
+        let mut command = redis::cmd(words.next().unwrap());
+        words.for_each(|word| {
+            command.arg(word);
+        });
+        command.exec(&mut self.connection()).unwrap();
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn spawn(folder: &Path, port: u16, arguments: &[String]) -> Child {
+    Command::new("redis-server")
+        .args([
+            "--bind",
+            "127.0.0.1",
+            "--save",
+            "",
+            "--logfile",
+            "log",
+            "--daemonize",
+            "no",
+        ])
+        .arg("--port")
+        .arg(port.to_string())
+        .arg("--dir")
+        .arg(folder)
+        .args(arguments)
+        .current_dir(folder)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("redis-server is missing: run the tests through tests/run, which installs it")
+}
+
+/// Waits until it answers (a refused password is an answer too); `false` when it ended instead.
+fn answers(process: &mut Child, port: u16, arguments: &[String]) -> bool {
+    let secured = arguments.iter().any(|word| word == "--requirepass");
+    loop {
+        if process.try_wait().unwrap().is_some() {
+            return false;
+        }
+        let client = redis::Client::open(format!("redis://127.0.0.1:{port}")).unwrap();
+        if let Ok(mut connection) = client.get_connection() {
+            match redis::cmd("PING").exec(&mut connection) {
+                Ok(()) => return true,
+                Err(_) if secured => return true,
+                // still loading
+                Err(_) => {}
+            }
+        }
+        #[allow(
+            clippy::disallowed_methods,
+            reason = "a process of its own starts in real time"
+        )]
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+}

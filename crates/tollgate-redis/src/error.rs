@@ -144,7 +144,8 @@ impl Failure {
         match error.kind() {
             // only a refused connection proves that nothing was sent
             ErrorKind::Io if error.is_connection_refusal() => Self::Refused,
-            ErrorKind::Io => Self::Lost,
+            // an answer that ends in the middle cannot be parsed
+            ErrorKind::Io | ErrorKind::Parse => Self::Lost,
             ErrorKind::AuthenticationFailed => Self::Forbidden("NOAUTH".into()),
             ErrorKind::Server(ServerErrorKind::ReadOnly | ServerErrorKind::MasterDown) => Self::ReadOnly,
             ErrorKind::Server(ServerErrorKind::BusyLoading) => Self::Loading,

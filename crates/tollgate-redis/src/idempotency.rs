@@ -2,14 +2,14 @@
 
 use crate::Redis;
 use crate::error::unreadable;
-use crate::reply::{Reply, decimal, flag};
+use crate::record::{completion, doubt, record};
+use crate::reply::Reply;
 use crate::script::{BATCH, micros};
-use std::collections::HashMap;
 use std::time::Duration;
 use tollgate_core::Timestamp;
 use tollgate_core::store::idempotency::{
-    Begin, Begun, Completion, Doubt, Envelope, Evidence, Fingerprint, Held, IdempotencyStore, Owner, Phase,
-    Record, RecordKey, Resolution, Resolve, Resolved, Settled, Settlement, Token, Unresolved,
+    Begin, Begun, Completion, Doubt, Held, IdempotencyStore, Phase, Record, RecordKey, Resolution, Resolve,
+    Resolved, Settled, Settlement, Token, Unresolved,
 };
 use tollgate_core::store::{Boxed, Capabilities, StoreError};
 
@@ -111,12 +111,7 @@ impl IdempotencyStore for Redis {
             if fields.is_empty() {
                 return Ok(None);
             }
-            let mut pairs = fields.into_iter();
-            let mut fields = HashMap::new();
-            while let Some((name, value)) = pairs.next().zip(pairs.next()) {
-                fields.insert(name, value);
-            }
-            record(&Fields(fields)).map(Some)
+            record(fields).map(Some)
         })
     }
 
@@ -314,92 +309,5 @@ fn unresolved(key: RecordKey, mut reply: Reply) -> Result<Unresolved, StoreError
         phase: Phase::from_name(&reply.word()?).ok_or_else(unreadable)?,
         since: Timestamp::from_unix_micros(reply.number()?),
         doubt: reply.maybe()?.map(|name| doubt(&name)).transpose()?,
-    })
-}
-
-fn doubt(name: &[u8]) -> Result<Doubt, StoreError> {
-    std::str::from_utf8(name)
-        .ok()
-        .and_then(Doubt::from_name)
-        .ok_or_else(unreadable)
-}
-
-/// From `executed`, and `ok`, `status`, `head`, `body`.
-fn completion(
-    executed: Option<Vec<u8>>,
-    [ok, status, head, body]: [Option<Vec<u8>>; 4],
-) -> Result<Option<Completion>, StoreError> {
-    let Some(executed) = executed else { return Ok(None) };
-    let envelope = match (ok, status, body) {
-        (None, None, None) => None,
-        (Some(ok), Some(status), Some(body)) => Some(Envelope {
-            ok: flag(&ok)?,
-            status: decimal(&status)?.try_into().map_err(|_| unreadable())?,
-            head: head.map(Into::into),
-            body: body.into(),
-        }),
-        _ => return Err(unreadable()),
-    };
-    Ok(Some(Completion {
-        executed: flag(&executed)?,
-        envelope,
-    }))
-}
-
-/// A record's fields by their names.
-struct Fields(HashMap<Vec<u8>, Vec<u8>>);
-
-impl Fields {
-    fn maybe(&self, name: &str) -> Option<&[u8]> {
-        self.0.get(name.as_bytes()).map(Vec::as_slice)
-    }
-
-    fn bytes(&self, name: &str) -> Result<&[u8], StoreError> {
-        self.maybe(name).ok_or_else(unreadable)
-    }
-
-    fn text(&self, name: &str) -> Result<&str, StoreError> {
-        std::str::from_utf8(self.bytes(name)?).map_err(|_| unreadable())
-    }
-
-    fn number<T: TryFrom<i128>>(&self, name: &str) -> Result<T, StoreError> {
-        T::try_from(decimal(self.bytes(name)?)?).map_err(|_| unreadable())
-    }
-
-    fn array<const N: usize>(&self, name: &str) -> Result<[u8; N], StoreError> {
-        self.bytes(name)?.try_into().map_err(|_| unreadable())
-    }
-
-    fn owned(&self, name: &str) -> Option<Vec<u8>> {
-        self.maybe(name).map(Into::into)
-    }
-}
-
-fn record(fields: &Fields) -> Result<Record, StoreError> {
-    if fields.bytes("v")? != b"1" {
-        return Err(unreadable());
-    }
-    let instant = |name| fields.number(name).map(Timestamp::from_unix_micros);
-    Ok(Record {
-        phase: Phase::from_name(fields.text("phase")?).ok_or_else(unreadable)?,
-        epoch: fields.number("epoch")?,
-        owner: Owner(u128::from_be_bytes(fields.array("owner")?)),
-        fingerprint: Fingerprint::new(fields.array("fingerprint")?),
-        lease_until: instant("lease")?,
-        expires_at: fields.maybe("expires").map(|_| instant("expires")).transpose()?,
-        retention: Duration::from_micros(fields.number("retention")?),
-        changed_at: instant("changed")?,
-        doubt: fields.maybe("doubt").map(doubt).transpose()?,
-        completion: completion(
-            fields.owned("executed"),
-            ["ok", "status", "head", "body"].map(|name| fields.owned(name)),
-        )?,
-        evidence: match (fields.maybe("actor"), fields.maybe("reason")) {
-            (Some(_), Some(_)) => Some(Evidence {
-                actor: fields.text("actor")?.into(),
-                reason: fields.text("reason")?.into(),
-            }),
-            _ => None,
-        },
     })
 }

@@ -39,11 +39,14 @@
 //!
 //! Before its first poll nothing was sent. After it, the step may or may not have happened.
 
+pub mod cache;
+mod connection;
 mod dedup;
 mod error;
 mod idempotency;
 mod open;
 mod quota;
+mod record;
 mod reply;
 mod script;
 #[cfg(test)]

@@ -1,9 +1,9 @@
 //! Connects, and checks what the server promises.
 
+use crate::connection::Connection;
 use crate::error::{ConnectError, Failure, Weakness};
 use crate::script::Scripts;
-use redis::aio::{ConnectionManager, ConnectionManagerConfig};
-use redis::{Client, Cmd, RedisResult};
+use redis::Cmd;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
@@ -95,7 +95,7 @@ pub struct Redis {
 }
 
 struct Shared {
-    connection: ConnectionManager,
+    connection: Connection,
     scripts: Scripts,
     server: String,
     prefix: String,
@@ -120,23 +120,12 @@ impl Redis {
         clock: &str,
     ) -> Result<Self, ConnectError> {
         check_prefix(&settings.prefix)?;
-        let client = Client::open(url).map_err(|error| ConnectError::Url {
-            reason: error.category().to_owned(),
-        })?;
-        let server = client.get_connection_info().addr().to_string();
+        let connection = connection(url, settings.connect_timeout, settings.response_timeout)?;
+        let server = connection.server();
         let unreachable = |failure| ConnectError::Unreachable {
             server: server.clone(),
             failure,
         };
-        let config = ConnectionManagerConfig::new()
-            .set_connection_timeout(Some(settings.connect_timeout))
-            .set_response_timeout(Some(settings.response_timeout))
-            // one more try, soon: whoever asks waits for it, and knows best whether to ask again
-            .set_number_of_retries(1)
-            .set_max_delay(Duration::from_millis(100));
-        let connection = ConnectionManager::new_with_config(client, config)
-            .await
-            .map_err(|error| unreachable(Failure::of(&error)))?;
         // in a cluster: is this prefix here?
         ask::<i64>(
             &connection,
@@ -178,8 +167,8 @@ impl Redis {
         &self.shared.weaknesses
     }
 
-    pub(crate) fn connection(&self) -> ConnectionManager {
-        self.shared.connection.clone()
+    pub(crate) fn connection(&self) -> &Connection {
+        &self.shared.connection
     }
 
     pub(crate) fn scripts(&self) -> &Scripts {
@@ -219,8 +208,19 @@ impl fmt::Debug for Redis {
     }
 }
 
+/// A connection to the server at this URL.
+pub(crate) fn connection(
+    url: &str,
+    connect_timeout: Duration,
+    response_timeout: Duration,
+) -> Result<Connection, ConnectError> {
+    Connection::to(url, connect_timeout, response_timeout).map_err(|error| ConnectError::Url {
+        reason: error.category().to_owned(),
+    })
+}
+
 /// A prefix with braces in it would move the hash tag, and one key would lie elsewhere than the next.
-fn check_prefix(prefix: &str) -> Result<(), ConnectError> {
+pub(crate) fn check_prefix(prefix: &str) -> Result<(), ConnectError> {
     let plain = |c: char| c.is_ascii_alphanumeric() || ".:_-".contains(c);
     if prefix.is_empty() || prefix.len() > 64 || !prefix.chars().all(plain) {
         return Err(ConnectError::Prefix {
@@ -230,14 +230,16 @@ fn check_prefix(prefix: &str) -> Result<(), ConnectError> {
     Ok(())
 }
 
-async fn ask<T: redis::FromRedisValue>(connection: &ConnectionManager, command: &Cmd) -> Result<T, Failure> {
-    let found: RedisResult<T> = command.query_async(&mut connection.clone()).await;
-    found.map_err(|error| Failure::of(&error))
+async fn ask<T: redis::FromRedisValue>(connection: &Connection, command: &Cmd) -> Result<T, Failure> {
+    let found = connection.send(command).await;
+    found
+        .and_then(|value| Ok(redis::from_redis_value(value)?))
+        .map_err(|error| Failure::of(&error))
 }
 
 /// All that may make this server forget. When it does not say: an error, or one more weakness.
 async fn weaknesses(
-    connection: &ConnectionManager,
+    connection: &Connection,
     server: &str,
     may_forget: bool,
 ) -> Result<Vec<Weakness>, ConnectError> {
@@ -264,7 +266,7 @@ async fn weaknesses(
     Ok(found)
 }
 
-async fn configuration(connection: &ConnectionManager) -> Result<Vec<Weakness>, Failure> {
+async fn configuration(connection: &Connection) -> Result<Vec<Weakness>, Failure> {
     let appendonly = setting(connection, "appendonly").await?;
     let appendfsync = setting(connection, "appendfsync").await?;
     let pauses = setting(connection, "no-appendfsync-on-rewrite").await?;
@@ -285,7 +287,7 @@ async fn configuration(connection: &ConnectionManager) -> Result<Vec<Weakness>, 
     Ok(found)
 }
 
-async fn setting(connection: &ConnectionManager, name: &str) -> Result<String, Failure> {
+async fn setting(connection: &Connection, name: &str) -> Result<String, Failure> {
     let mut found: HashMap<String, String> =
         ask(connection, redis::cmd("CONFIG").arg("GET").arg(name)).await?;
     // some managed servers answer, but not with this

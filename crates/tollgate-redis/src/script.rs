@@ -107,11 +107,7 @@ impl Redis {
     }
 
     async fn send(&self, command: Cmd) -> RedisResult<Value> {
-        // an error inside an answer would otherwise pass for a value
-        self.connection()
-            .send_packed_command(&command)
-            .await
-            .and_then(Value::extract_error)
+        self.connection().send(&command).await
     }
 
     /// Runs a script over what is due in an index, in batches, until `limit` records changed or nothing is left.

@@ -83,9 +83,8 @@ impl Server {
         self.port
     }
 
-    /// Kills it (SIGKILL), and starts it again on the same files.
-    pub(crate) fn kill_and_restart(&mut self) {
-        self.kill();
+    /// Starts it again, after a kill, on the same port and files.
+    pub(crate) fn restart(&mut self) {
         self.process = spawn(self.folder.path(), self.port, &self.arguments);
         assert!(
             answers(&mut self.process, self.port, &self.arguments),
@@ -93,6 +92,7 @@ impl Server {
         );
     }
 
+    /// SIGKILL.
     pub(crate) fn kill(&mut self) {
         self.process.kill().unwrap();
         self.process.wait().unwrap();

@@ -1,0 +1,249 @@
+//! A connection that is lost, at every message of every operation, by the server's hand, by a firewall's, and by the caller's own (a
+//! future dropped at each of its awaits).
+//!
+//! Whatever is lost: the operation happened whole or not at all; an error that says that it did not is right; and whoever asks again
+//! because the answer was lost is answered as if nothing had been lost (when it had not happened) or as whoever asks twice (when it had):
+//! `Acquired` with the same token, `Held`, `AlreadyApplied`.
+
+mod operations;
+
+use crate::proxy::{Loss, Proxy};
+use crate::server::{SAFE, Server, at, prefix};
+use operations::{Kind, Operation};
+use std::time::Duration;
+use tollgate_core::store::idempotency::{IdempotencyStore, RecordKey};
+use tollgate_redis::{Failure, Redis, Settings};
+use tollgate_testkit::fault::cancel_after;
+
+/// A private server (other tests' scripts would be flushed from a shared one), and a proxy before it.
+struct World {
+    server: Server,
+    proxy: Proxy,
+}
+
+/// A store that always reaches the server, one that goes through the proxy, and a look past both.
+struct Run<'w> {
+    world: &'w World,
+    direct: Redis,
+    proxied: Redis,
+    prefix: String,
+}
+
+impl World {
+    async fn new() -> Self {
+        let server = Server::start(&SAFE);
+        let proxy = Proxy::before(server.port()).await;
+        Self { server, proxy }
+    }
+
+    /// An empty prefix, with what comes before the operation.
+    async fn prepare(&self, operation: &Operation) -> Run<'_> {
+        let prefix = prefix();
+        let direct = at(&self.server.url(), &prefix).await;
+        // silence is found out soon; the other losses do not wait for it
+        let settings = Settings::new().prefix(&prefix).response_timeout(Duration::from_millis(250));
+        let proxied = Redis::connect(&self.proxy.url(), settings).await.unwrap();
+        for act in operation.before {
+            act(direct.clone()).await.unwrap();
+        }
+        // what lapses at once has lapsed
+        tokio::time::sleep(Duration::from_millis(2)).await;
+        Run {
+            world: self,
+            direct,
+            proxied,
+            prefix,
+        }
+    }
+}
+
+impl Run<'_> {
+    /// Everything that stands under the prefix.
+    fn state(&self) -> String {
+        let mut connection = self.world.server.connection();
+        let mut keys: Vec<String> = redis::cmd("KEYS")
+            .arg(format!("{{{}}}:*", self.prefix))
+            .query(&mut connection)
+            .unwrap();
+        keys.sort_unstable();
+        let mut state = String::new();
+        for key in keys {
+            let kind: String = redis::cmd("TYPE").arg(&key).query(&mut connection).unwrap();
+            let ask = match &kind[..] {
+                "hash" => redis::cmd("HGETALL").arg(&key).to_owned(),
+                "zset" => redis::cmd("ZRANGE").arg(&key).arg(0).arg(-1).arg("WITHSCORES").to_owned(),
+                "list" => redis::cmd("LRANGE").arg(&key).arg(0).arg(-1).to_owned(),
+                _ => redis::cmd("GET").arg(&key).to_owned(),
+            };
+            let value: redis::Value = ask.query(&mut connection).unwrap();
+            let value = format!("{value:?}").replace(&self.prefix, "");
+            let expires: i64 = redis::cmd("PEXPIRETIME").arg(&key).query(&mut connection).unwrap();
+            state.push_str(&format!("{} {value} {expires}\n", key.replace(&self.prefix, "")));
+        }
+        state
+    }
+}
+
+/// Without the instants, and durations counted from them: they differ from run to run.
+fn timeless(text: &str) -> String {
+    let mut shown = String::new();
+    for word in text.split_inclusive(|c: char| !(c.is_ascii_digit() || c == '.')) {
+        let digits = word.chars().take_while(|c| c.is_ascii_digit() || *c == '.').count();
+        if digits > 9 || word[..digits].contains('.') {
+            shown.push('#');
+            shown.push_str(&word[digits..]);
+        } else {
+            shown.push_str(word);
+        }
+    }
+    shown
+}
+
+/// The answer to the first time, the state after it, and the same of the second time.
+async fn reference(world: &World, operation: &Operation) -> [(String, String); 2] {
+    let run = world.prepare(operation).await;
+    let before = run.state();
+    let mut found = Vec::new();
+    for _ in 0..2 {
+        let answer = (operation.act)(run.direct.clone()).await.unwrap();
+        found.push((timeless(&answer), timeless(&run.state())));
+    }
+    assert_eq!(
+        before != run.state(),
+        operation.kind == Kind::Writes,
+        "{}: a change is a change",
+        operation.name
+    );
+    found.try_into().unwrap()
+}
+
+/// After something was lost: asks again, and expects what it has to be.
+async fn check(run: &Run<'_>, operation: &Operation, before: &str, expected: &[(String, String); 2], what: &str) {
+    let happened = run.state() != before;
+    if happened {
+        assert_eq!(timeless(&run.state()), expected[0].1, "{what}: whole or not at all");
+    }
+    let (answer, state) = &expected[usize::from(happened)];
+    let again = (operation.act)(run.proxied.clone()).await;
+    let again = again.unwrap_or_else(|error| panic!("{what}: the connection does not come back: {error:?}"));
+    assert_eq!(timeless(&again), *answer, "{what}, happened: {happened}");
+    assert_eq!(timeless(&run.state()), *state, "{what}, happened: {happened}");
+}
+
+/// Loses this, at every message of the operation; how often it did.
+async fn lose(world: &World, operation: &Operation, loss: Loss, unknown_scripts: bool) -> usize {
+    let expected = reference(world, operation).await;
+    for number in 0.. {
+        let run = world.prepare(operation).await;
+        let before = run.state();
+        let what = format!("{}: {loss:?} {number}, unknown scripts: {unknown_scripts}", operation.name);
+        if unknown_scripts {
+            world.server.tell("SCRIPT FLUSH");
+        }
+        world.proxy.lose(loss, number);
+        let found = (operation.act)(run.proxied.clone()).await;
+        if !world.proxy.has_lost() {
+            assert_eq!(timeless(&found.unwrap()), expected[0].0, "{what}");
+            return number;
+        }
+        let error = found.expect_err(&what);
+        let reason = std::error::Error::source(&error).and_then(|source| source.downcast_ref::<Failure>());
+        assert_eq!(reason, Some(&Failure::Lost), "{what}");
+        let happened = run.state() != before;
+        assert!(
+            error.may_have_happened() || !happened,
+            "{what}: it said that nothing was written"
+        );
+        assert!(
+            operation.kind != Kind::Reads || !error.may_have_happened(),
+            "{what}: a question that only reads leaves no doubt"
+        );
+        let arrived = matches!(loss, Loss::Answer | Loss::HalfAnswer | Loss::SilentAnswer);
+        assert!(arrived || !happened, "{what}: a request that did not arrive was carried out");
+        check(&run, operation, &before, &expected, &what).await;
+    }
+    unreachable!("a range without an end")
+}
+
+async fn lose_everywhere(losses: &[Loss]) {
+    let world = World::new().await;
+    for operation in operations::all() {
+        for &loss in losses {
+            let known = lose(&world, &operation, loss, false).await;
+            assert!(known >= 1, "{}: it asks at least once", operation.name);
+            let unknown = lose(&world, &operation, loss, true).await;
+            assert!(unknown >= known, "{}: an unknown script costs more", operation.name);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_is_cut_before_the_request() {
+    lose_everywhere(&[Loss::Request, Loss::HalfRequest]).await;
+}
+
+#[tokio::test]
+async fn a_connection_that_is_cut_before_the_answer() {
+    lose_everywhere(&[Loss::Answer, Loss::HalfAnswer]).await;
+}
+
+/// Seen in the driver: a connection that stays open and says nothing was kept for a quarter of an hour.
+#[tokio::test]
+async fn a_connection_that_falls_silent() {
+    lose_everywhere(&[Loss::SilentRequest, Loss::SilentAnswer]).await;
+}
+
+/// A future that is dropped at any of its awaits: the operation happened whole or not at all, and the store goes on.
+#[tokio::test]
+async fn a_future_that_is_dropped() {
+    let world = World::new().await;
+    for operation in operations::all() {
+        let expected = reference(&world, &operation).await;
+        let mut dropped = 0;
+        for polls in 0.. {
+            let run = world.prepare(&operation).await;
+            let before = run.state();
+            let found = cancel_after(polls, (operation.act)(run.proxied.clone())).await;
+            if let Some(answer) = found {
+                assert_eq!(timeless(&answer.unwrap()), expected[0].0, "{}", operation.name);
+                break;
+            }
+            dropped += 1;
+            // on one connection answers come in order: what was sent is done once this is answered
+            let marker = RecordKey::new([0xff; 32]);
+            let asked = IdempotencyStore::get(&run.proxied, marker).await;
+            assert_eq!(asked.unwrap(), None);
+            let what = format!("{}: dropped after {polls} polls", operation.name);
+            check(&run, &operation, &before, &expected, &what).await;
+        }
+        assert!(dropped >= 2, "{}: before it began, and at its await", operation.name);
+    }
+}
+
+/// Nobody listens there any more: it is certain that nothing was sent, and once the server is back the store goes on.
+#[tokio::test]
+async fn a_server_that_is_gone_leaves_no_doubt() {
+    let mut world = World::new().await;
+    for operation in operations::all() {
+        let run = world.prepare(&operation).await;
+        let store = run.direct.clone();
+        let before = run.state();
+        let run_prefix = run.prefix.clone();
+        drop(run);
+        world.server.kill();
+        // the first may find out that the connection is gone by using it
+        let _ = (operation.act)(store.clone()).await;
+        let error = (operation.act)(store.clone()).await.unwrap_err();
+        assert!(!error.may_have_happened(), "{}: {error:?}", operation.name);
+        world.server.restart();
+        let run = Run {
+            world: &world,
+            direct: store.clone(),
+            proxied: store,
+            prefix: run_prefix,
+        };
+        assert_eq!(run.state(), before, "{}: nothing was written", operation.name);
+        let answer = (operation.act)(run.direct.clone()).await;
+        assert!(answer.is_ok(), "{}: {answer:?}", operation.name);
+    }
+}

@@ -6,7 +6,8 @@
 --   KEYS[4]  the record, or the first of several
 --
 -- Record and indexes change in one script, so they cannot disagree after a crash. Indexes are written first: if the server
--- refuses a write (no memory left, a key of another type), it refuses the first, and the record is as it was.
+-- refuses a write (no memory left, a key of another type), it refuses the first, and the record is as it was. The time to live is
+-- set last: one that is over at once takes the record away at once, and a field written after that would stand there alone.
 
 local OPEN, ARMED, DUE, RECORD = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local PHASES = { prepared = true, armed = true, completed = true, released = true, unknown = true, expired = true }
@@ -70,11 +71,11 @@ local function doubt(key, member, why, at)
   redis.call('PERSIST', key)
 end
 
--- Nothing happened. Kept for the retention: it pins the fingerprint.
-local function release(key, member, record, at)
+-- Nothing happened. Kept for the retention: it pins the fingerprint. `evidence` is pairs of field and value.
+local function release(key, member, record, at, evidence)
   local expires = later(at, record.retention)
   file(member, 'released', expires)
-  redis.call('HSET', key, 'phase', 'released', 'changed', text(at), 'expires', text(expires))
+  redis.call('HSET', key, 'phase', 'released', 'changed', text(at), 'expires', text(expires), unpack(evidence))
   redis.call('HDEL', key, 'doubt')
   expire(key, expires)
 end

@@ -3,6 +3,13 @@
 --
 -- ARGV: member, epoch, 'completed' | 'released', actor, reason, forget_after, then pairs of the answer
 
+local function with_evidence(fields)
+  for _, field in ipairs({ 'actor', ARGV[4], 'reason', ARGV[5] }) do
+    fields[#fields + 1] = field
+  end
+  return fields
+end
+
 local at = now()
 local record, bad = load(RECORD)
 if bad then
@@ -13,11 +20,10 @@ if not in_doubt or record.epoch ~= ARGV[2] then
   return { 'stale' }
 end
 if ARGV[3] == 'completed' then
-  complete(RECORD, ARGV[1], record, rest(7), tonumber(ARGV[6]), at)
+  complete(RECORD, ARGV[1], record, with_evidence(rest(7)), tonumber(ARGV[6]), at)
 elseif record.lease >= at then
   return { 'too_early', record.lease - at + 1000 }
 else
-  release(RECORD, ARGV[1], record, at)
+  release(RECORD, ARGV[1], record, at, with_evidence({}))
 end
-redis.call('HSET', RECORD, 'actor', ARGV[4], 'reason', ARGV[5])
 return { 'resolved' }

@@ -44,7 +44,7 @@ elseif how == phase then
 elseif how == 'released' then
   -- after a sweep that took the owner for lost, its own proof still counts; after its own doubt it does not
   if running or (phase == 'unknown' and record.doubt == 'owner_lost') then
-    release(RECORD, member, record, at)
+    release(RECORD, member, record, at, {})
     return { 'applied' }
   end
 elseif running then

@@ -2,7 +2,9 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod conformance;
+mod hardship;
 mod loss;
 mod opening;
 mod proxy;
+mod rounds;
 mod server;

@@ -55,10 +55,17 @@ fn begin(arm: bool) -> Begin {
     }
 }
 
-/// Lapses, or is over, as soon as it is there.
+/// Lapses as soon as it is there.
 fn brief() -> Begin {
     Begin {
         lease: Duration::ZERO,
+        ..begin(true)
+    }
+}
+
+/// Its answer may be forgotten as soon as it is there.
+fn unkept() -> Begin {
+    Begin {
         retention: Duration::ZERO,
         ..begin(true)
     }
@@ -123,6 +130,7 @@ acts! {
     PREPARED = |store| store.begin(begin(false));
     ARMED = |store| store.begin(begin(true));
     LAPSED = |store| store.begin(brief());
+    UNKEPT = |store| store.begin(unkept());
     DONE = |store| IdempotencyStore::settle(&store, TOKEN, &Settlement::Completed(completion()));
     RELEASED = |store| store.settle(TOKEN, &Settlement::Released);
     DOUBTED = |store| store.settle(TOKEN, &Settlement::Unknown(Doubt::AnswerInDoubt));
@@ -163,7 +171,7 @@ pub(crate) fn all() -> Vec<Operation> {
         "get" Reads after [ARMED]: |store| store.get(KEY);
         "unresolved" Reads after [ARMED, DOUBTED]: |store| store.unresolved(None, 9);
         "sweep" Writes after [LAPSED]: |store| store.sweep(9);
-        "collect" Writes after [LAPSED, DONE]: |store| store.collect(LEASE, 9);
+        "collect" Writes after [UNKEPT, DONE]: |store| store.collect(LEASE, 9);
         "claim an event" Writes after []: |store| store.claim(claim(LEASE));
         "commit an event" Writes after [CLAIMED]: |store| store.commit(TICKET, LEASE);
         "release an event" Writes after [CLAIMED]: |store| store.release(TICKET);

@@ -4,6 +4,7 @@
 mod cached;
 mod conformance;
 mod hardship;
+mod linear;
 mod loss;
 mod opening;
 mod proxy;

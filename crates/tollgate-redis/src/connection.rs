@@ -2,7 +2,9 @@
 
 use redis::aio::{ConnectionLike, ConnectionManager, ConnectionManagerConfig};
 use redis::io::tcp::TcpSettings;
-use redis::{Client, Cmd, ErrorKind, IntoConnectionInfo, Pipeline, RedisError, RedisResult, ServerErrorKind, Value};
+use redis::{
+    Client, Cmd, ErrorKind, IntoConnectionInfo, Pipeline, RedisError, RedisResult, ServerErrorKind, Value,
+};
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -71,7 +73,10 @@ impl Connection {
     /// Sends several commands at once: one answer for each.
     pub(crate) async fn send_all(&self, commands: &Pipeline) -> RedisResult<Vec<Value>> {
         let mut current = self.current().clone();
-        let found = current.manager.req_packed_commands(commands, 0, commands.len()).await;
+        let found = current
+            .manager
+            .req_packed_commands(commands, 0, commands.len())
+            .await;
         self.look_at(&found, current.generation);
         found
     }

@@ -1,7 +1,7 @@
 //! Idempotency records, webhook deduplication, quotas and velocity counters of tollgate on Redis.
 //!
-//! [`Redis`] is one handle, cheap to clone, that implements the ports of [`tollgate_core::store`] that Redis takes. There is no audit
-//! chain and no saga journal on it, and there will not be: what a failover may forget does not belong into either.
+//! [`Redis`] is one handle, cheap to clone, that implements the ports of [`tollgate_core::store`] that Redis takes. [`cache`] is another
+//! use of a Redis server: answers that are final, kept in front of a store that guards money better.
 //!
 //! ```no_run
 //! use tollgate_redis::{Redis, Settings};
@@ -29,11 +29,19 @@
 //! * **It does not survive a failover.** Redis replicates after it has answered, so a replica that takes over may lack the last writes:
 //!   a lost `Armed` or `Completed` makes a key free that is not. Then only the peer's own deduplication, by the downstream key, stands
 //!   between a retry and a second charge. `WAIT` and `min-replicas-to-write` make the gap smaller and do not close it. Where that is
-//!   not enough, keep the records in PostgreSQL and use Redis for quotas, velocity and webhooks.
+//!   not enough, keep the records in PostgreSQL and use Redis for quotas, velocity, webhooks, and as a [`cache`] in front.
 //! * The checks are made once. Who changes the configuration later, or puts another server behind the address, changes the promise.
 //! * Everything of one prefix lies in one slot of a cluster (`{prefix}` is the hash tag), because an index changes together with its
-//!   records. This crate speaks to one node; connect to the one that has the slot.
+//!   records. This crate speaks to one node; connect to the one that has the slot. To spread over nodes, use several prefixes.
 //! * Instants end in the year 2255, where Lua's numbers end.
+//! * It speaks no TLS: put a tunnel or a private network between.
+//!
+//! # Ports that it does not take
+//!
+//! * **Audit chain, saga journal**: they are the record of what happened. What a failover may forget does not belong into either.
+//! * **Reconciliation carry-over**: what one run leaves for the next is rows of money. Forgotten, or brought back as an older version,
+//!   they would be matched twice or never, and unlike a charge no peer deduplicates them. It is one small write per run, so there is
+//!   nothing to win either: any of the SQL stores takes it.
 //!
 //! # If a future is dropped
 //!

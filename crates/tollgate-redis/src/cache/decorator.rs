@@ -11,8 +11,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::timeout;
 use tollgate_core::store::idempotency::{
-    Begin, Begun, Completion, Fingerprint, Held, IdempotencyStore, Phase, Record, RecordKey, Resolve, Resolved,
-    Settled, Settlement, Token, Unresolved,
+    Begin, Begun, Completion, Fingerprint, Held, IdempotencyStore, Phase, Record, RecordKey, Resolve,
+    Resolved, Settled, Settlement, Token, Unresolved,
 };
 use tollgate_core::store::{Boxed, Capabilities};
 use tollgate_core::{Secrets, Timestamp};
@@ -229,12 +229,21 @@ impl<St: IdempotencyStore> IdempotencyStore for CompletedCache<St> {
             let settled = this.inner.settle(token, &settlement).await?;
             // looked for only now: a settlement that failed is tried again
             let claim = this.recall(&token);
-            if let (Settled::Applied | Settled::AlreadyApplied, Settlement::Completed(completion), Some(claim)) =
-                (settled, &settlement, claim)
+            if let (
+                Settled::Applied | Settled::AlreadyApplied,
+                Settlement::Completed(completion),
+                Some(claim),
+            ) = (settled, &settlement, claim)
             {
                 // counted from before the record was begun, so this ends before its retention does
-                this.keep(&token.key, claim.fingerprint, completion, claim.begun, claim.retention)
-                    .await;
+                this.keep(
+                    &token.key,
+                    claim.fingerprint,
+                    completion,
+                    claim.begun,
+                    claim.retention,
+                )
+                .await;
             }
             Ok(settled)
         })

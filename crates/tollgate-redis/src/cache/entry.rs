@@ -70,7 +70,11 @@ impl Recorded for Entry {
             until: Timestamp::from_unix_micros(bytes.int()?),
             completion: Completion {
                 executed: flag(bytes)?,
-                envelope: if flag(bytes)? { Some(envelope(bytes)?) } else { None },
+                envelope: if flag(bytes)? {
+                    Some(envelope(bytes)?)
+                } else {
+                    None
+                },
             },
         })
     }
@@ -80,7 +84,11 @@ fn envelope(bytes: &mut Decoder<'_>) -> Option<Envelope> {
     Some(Envelope {
         ok: flag(bytes)?,
         status: u16::from_be_bytes(bytes.raw()?),
-        head: if flag(bytes)? { Some(bytes.bytes()?.into()) } else { None },
+        head: if flag(bytes)? {
+            Some(bytes.bytes()?.into())
+        } else {
+            None
+        },
         body: bytes.bytes()?.into(),
     })
 }

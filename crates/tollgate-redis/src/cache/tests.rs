@@ -13,9 +13,19 @@ fn secrets(byte: u8) -> Secrets {
 
 fn entry() -> impl Strategy<Value = Entry> {
     let bytes = || proptest::collection::vec(any::<u8>(), 0..400);
-    let envelope = (any::<bool>(), any::<u16>(), proptest::option::of(bytes()), bytes());
-    (any::<[u8; 32]>(), any::<i64>(), any::<bool>(), proptest::option::of(envelope)).prop_map(
-        |(fingerprint, until, executed, envelope)| Entry {
+    let envelope = (
+        any::<bool>(),
+        any::<u16>(),
+        proptest::option::of(bytes()),
+        bytes(),
+    );
+    (
+        any::<[u8; 32]>(),
+        any::<i64>(),
+        any::<bool>(),
+        proptest::option::of(envelope),
+    )
+        .prop_map(|(fingerprint, until, executed, envelope)| Entry {
             fingerprint: Fingerprint::new(fingerprint),
             until: Timestamp::from_unix_micros(until),
             completion: Completion {
@@ -27,8 +37,7 @@ fn entry() -> impl Strategy<Value = Entry> {
                     body: body.into(),
                 }),
             },
-        },
-    )
+        })
 }
 
 proptest! {

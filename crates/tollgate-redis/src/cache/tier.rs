@@ -80,7 +80,11 @@ impl Tier {
     pub(super) async fn keep(&self, key: &RecordKey, bytes: &[u8], time: Duration) {
         let mut ask = redis::pipe();
         let millis = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-        ask.cmd("SET").arg(self.name(key)).arg(bytes).arg("PX").arg(millis.max(1));
+        ask.cmd("SET")
+            .arg(self.name(key))
+            .arg(bytes)
+            .arg("PX")
+            .arg(millis.max(1));
         match self.ask(&ask).await.as_deref() {
             Some([Value::Okay]) => count(&self.counts.kept),
             Some(_) => self.failed(),
@@ -179,6 +183,8 @@ fn instant(answer: &Value) -> Option<Timestamp> {
         return None;
     };
     let number = |text: &[u8]| std::str::from_utf8(text).ok()?.parse::<i64>().ok();
-    let micros = number(seconds)?.checked_mul(1_000_000)?.checked_add(number(micros)?)?;
+    let micros = number(seconds)?
+        .checked_mul(1_000_000)?
+        .checked_add(number(micros)?)?;
     Some(Timestamp::from_unix_micros(micros))
 }

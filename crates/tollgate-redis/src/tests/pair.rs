@@ -21,7 +21,7 @@ impl<M> Pair<M> {
     pub(super) async fn new(model: impl FnOnce(ManualClock) -> M) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let url = std::env::var("TOLLGATE_TEST_REDIS").expect(
-            "these tests need a Redis server: run them through tests/run, or set TOLLGATE_TEST_REDIS to its URL",
+            "TOLLGATE_TEST_REDIS is not set: these tests need a Redis server. Run them by `tests/run` (it starts a private one)",
         );
         let folder = tempfile::tempdir().unwrap();
         let unique = folder.path().file_name().unwrap().to_str().unwrap();

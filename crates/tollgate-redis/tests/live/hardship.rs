@@ -4,8 +4,8 @@ use crate::server::{SAFE, Server, at, fresh, prefix};
 use std::error::Error;
 use std::time::Duration;
 use tollgate_core::store::idempotency::{
-    Begin, Begun, Completion, Envelope, Evidence, Fingerprint, Held, IdempotencyStore, Owner, Phase, RecordKey,
-    Resolution, Resolve, Resolved, Settled, Settlement, Token,
+    Begin, Begun, Completion, Envelope, Evidence, Fingerprint, Held, IdempotencyStore, Owner, Phase,
+    RecordKey, Resolution, Resolve, Resolved, Settled, Settlement, Token,
 };
 use tollgate_core::store::{StoreError, StoreErrorKind};
 use tollgate_redis::{Failure, Redis};
@@ -73,21 +73,41 @@ async fn a_server_without_memory_refuses_and_keeps_what_it_has() {
             }
         }
     };
-    assert_eq!((refused.kind(), refused.may_have_happened()), (StoreErrorKind::Full, false));
+    assert_eq!(
+        (refused.kind(), refused.may_have_happened()),
+        (StoreErrorKind::Full, false)
+    );
     assert_eq!(failure(&refused), Some(&Failure::OutOfMemory));
     assert!(done.len() > 20, "{} records fit in", done.len());
     let refused_key = begin(u32::try_from(done.len() + armed.len()).unwrap()).key;
-    assert_eq!(store.get(refused_key).await.unwrap(), None, "nothing of it was written");
+    assert_eq!(
+        store.get(refused_key).await.unwrap(),
+        None,
+        "nothing of it was written"
+    );
     for token in &done {
-        let begun = store.begin(Begin { key: token.key, ..begin(0) }).await.unwrap();
+        let begun = store
+            .begin(Begin {
+                key: token.key,
+                ..begin(0)
+            })
+            .await
+            .unwrap();
         assert!(matches!(begun, Begun::Replay(_)), "{begun:?}");
     }
 
     server.tell("CONFIG SET maxmemory 64mb");
     for token in &armed {
-        let record = store.get(token.key).await.unwrap().expect("an armed record is never evicted");
+        let record = store
+            .get(token.key)
+            .await
+            .unwrap()
+            .expect("an armed record is never evicted");
         assert_eq!(record.phase, Phase::Armed);
-        assert_eq!(store.settle(*token, &answer(20_000)).await.unwrap(), Settled::Applied);
+        assert_eq!(
+            store.settle(*token, &answer(20_000)).await.unwrap(),
+            Settled::Applied
+        );
     }
     claim(&store, begin(u32::MAX)).await;
 }
@@ -105,7 +125,11 @@ async fn scripts_that_are_forgotten_in_the_middle_are_sent_again() {
             let mut connection = client.get_multiplexed_async_connection().await.unwrap();
             let mut times = 0u32;
             while !stop.load(std::sync::atomic::Ordering::SeqCst) {
-                redis::cmd("SCRIPT").arg("FLUSH").exec_async(&mut connection).await.unwrap();
+                redis::cmd("SCRIPT")
+                    .arg("FLUSH")
+                    .exec_async(&mut connection)
+                    .await
+                    .unwrap();
                 times += 1;
             }
             times
@@ -113,7 +137,11 @@ async fn scripts_that_are_forgotten_in_the_middle_are_sent_again() {
     };
     for key in 0..200 {
         let token = claim(&store, begin(key)).await;
-        assert_eq!(store.settle(token, &answer(10)).await.unwrap(), Settled::Applied, "{key}");
+        assert_eq!(
+            store.settle(token, &answer(10)).await.unwrap(),
+            Settled::Applied,
+            "{key}"
+        );
     }
     stop.store(true, std::sync::atomic::Ordering::SeqCst);
     assert!(flushing.await.unwrap() > 50, "they were flushed in the middle");
@@ -199,7 +227,10 @@ async fn the_longest_durations_are_kept() {
     assert_eq!(store.renew(token, Duration::MAX).await.unwrap(), Held::Held);
     assert_eq!(store.settle(token, &answer(3)).await.unwrap(), Settled::Applied);
     let record = store.get(token.key).await.unwrap().unwrap();
-    assert_eq!((record.phase, record.expires_at), (Phase::Completed, Some(record.lease_until)));
+    assert_eq!(
+        (record.phase, record.expires_at),
+        (Phase::Completed, Some(record.lease_until))
+    );
     assert!(matches!(store.begin(forever).await.unwrap(), Begun::Replay(_)));
 }
 
@@ -209,7 +240,12 @@ async fn rubbish_under_a_key_is_never_absent() {
     let server = Server::start(&SAFE);
     let prefix = prefix();
     let store = at(&server.url(), &prefix).await;
-    let name: String = begin(1).key.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+    let name: String = begin(1)
+        .key
+        .as_bytes()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
     let key = format!("{{{prefix}}}:record:{name}");
     for damage in [
         format!("SET {key} rubbish"),

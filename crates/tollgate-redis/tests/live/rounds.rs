@@ -71,7 +71,10 @@ async fn guarded(store: &impl IdempotencyStore, key: u8, arm_at_begin: bool) {
         panic!("the key is free")
     };
     if !arm_at_begin {
-        assert_eq!(store.arm(token, Duration::from_secs(60)).await.unwrap(), Held::Held);
+        assert_eq!(
+            store.arm(token, Duration::from_secs(60)).await.unwrap(),
+            Held::Held
+        );
     }
     assert_eq!(store.settle(token, &done()).await.unwrap(), Settled::Applied);
 }
@@ -92,14 +95,21 @@ async fn a_guarded_call_is_two_commands() {
     server.tell("SCRIPT FLUSH");
     monitor.heard(&server).await;
     guarded(&store, 3, true).await;
-    assert_eq!(monitor.heard(&server).await, ["EVALSHA", "EVAL", "EVALSHA", "EVAL"]);
+    assert_eq!(
+        monitor.heard(&server).await,
+        ["EVALSHA", "EVAL", "EVALSHA", "EVAL"]
+    );
     guarded(&store, 4, true).await;
     assert_eq!(monitor.heard(&server).await, ["EVALSHA"; 2]);
 
     guarded(&store, 5, false).await;
     monitor.heard(&server).await;
     guarded(&store, 6, false).await;
-    assert_eq!(monitor.heard(&server).await, ["EVALSHA"; 3], "one more to arm apart");
+    assert_eq!(
+        monitor.heard(&server).await,
+        ["EVALSHA"; 3],
+        "one more to arm apart"
+    );
     let replay = store.begin(begin(6, true)).await.unwrap();
     assert!(matches!(replay, Begun::Replay(_)));
     assert_eq!(monitor.heard(&server).await, ["EVALSHA"], "a repeat is one");
@@ -110,9 +120,14 @@ async fn a_guarded_call_is_two_commands() {
 async fn the_cache_asks_once_and_keeps_once() {
     let server = Server::start(&[]);
     let secrets = Secrets::new(&Secret::new(vec![7; 32])).unwrap();
-    let store = CompletedCache::connect(MemoryIdempotency::new(), &server.url(), &secrets, CacheSettings::new())
-        .await
-        .unwrap();
+    let store = CompletedCache::connect(
+        MemoryIdempotency::new(),
+        &server.url(),
+        &secrets,
+        CacheSettings::new(),
+    )
+    .await
+    .unwrap();
     let mut monitor = Monitor::on(&server).await;
     guarded(&store, 1, true).await;
     assert_eq!(monitor.heard(&server).await, ["TIME", "GET", "SET"]);

@@ -10,8 +10,8 @@ use tollgate_redis::{Redis, Settings};
 pub(crate) fn url() -> String {
     std::env::var("TOLLGATE_TEST_REDIS").unwrap_or_else(|_| {
         panic!(
-            "these tests need a Redis server: run them through tests/run, or set TOLLGATE_TEST_REDIS to the URL of a server with \
-             appendonly yes and appendfsync always that may be filled with rubbish"
+            "TOLLGATE_TEST_REDIS is not set: these tests need a Redis server. Run them by `tests/run` (it starts a private one), or: \
+             export TOLLGATE_TEST_REDIS=$(tests/redis start /tmp/some-folder)"
         )
     })
 }
@@ -143,7 +143,7 @@ fn spawn(folder: &Path, port: u16, arguments: &[String]) -> Child {
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
-        .expect("redis-server is missing: run the tests through tests/run, which installs it")
+        .expect("there is no redis-server on this machine: run the tests by `tests/run`, which installs it")
 }
 
 /// Waits until it answers (a refused password is an answer too); `false` when it ended instead.

@@ -2,12 +2,12 @@
 
 use super::*;
 use crate::proxy::Proxy;
-use std::future::Future;
-use tokio::task::JoinSet;
-use tollgate_testkit::conformance::{idempotency, run};
 use crate::server::{Server, url};
+use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use tokio::task::JoinSet;
+use tollgate_testkit::conformance::{idempotency, run};
 use tollgate_testkit::fault::{Faulty, When, cancel_after};
 
 /// Every property of the port, all at once: they mostly wait.
@@ -41,7 +41,9 @@ fn a_cache_that_is_down_changes_nothing() {
 #[test]
 fn a_cache_that_is_silent_changes_nothing() {
     run(keeps_every_property(|| async {
-        let silent = settings().patience(Duration::from_millis(10)).pause(Duration::from_millis(50));
+        let silent = settings()
+            .patience(Duration::from_millis(10))
+            .pause(Duration::from_millis(50));
         subject(&Proxy::silent().await.url(), silent).await
     }));
 }
@@ -91,7 +93,11 @@ async fn scribble(connection: &mut redis::aio::MultiplexedConnection, name: &str
         0 => redis::cmd("SET").arg(name).arg("rubbish").to_owned(),
         1 => redis::cmd("SET").arg(name).arg(vec![how; 200]).to_owned(),
         // cut off at its end, if something was there
-        2 => redis::cmd("SETRANGE").arg(name).arg(40).arg(vec![0, how]).to_owned(),
+        2 => redis::cmd("SETRANGE")
+            .arg(name)
+            .arg(40)
+            .arg(vec![0, how])
+            .to_owned(),
         _ => {
             redis::cmd("DEL").arg(name).exec_async(connection).await.unwrap();
             redis::cmd("RPUSH").arg(name).arg(how).to_owned()
@@ -113,14 +119,20 @@ async fn silence_is_waited_for_once() {
         assert_eq!(again, Begun::Replay(answer(b"done")));
     }
     let stats = store.stats();
-    assert_eq!((stats.failures, stats.skipped), (1, 40), "nothing was asked, nothing was waited for");
+    assert_eq!(
+        (stats.failures, stats.skipped),
+        (1, 40),
+        "nothing was asked, nothing was waited for"
+    );
     assert_eq!((stats.hits, stats.misses, stats.kept), (0, 0, 0));
 }
 
 /// After a pause one caller tries, and only one: the others go past while it waits.
 #[tokio::test]
 async fn after_a_pause_one_caller_tries() {
-    let settings = settings().patience(Duration::from_millis(300)).pause(Duration::from_millis(400));
+    let settings = settings()
+        .patience(Duration::from_millis(300))
+        .pause(Duration::from_millis(400));
     let store = before(MemoryIdempotency::new(), &Proxy::silent().await.url(), settings).await;
     tokio::time::sleep(Duration::from_millis(450)).await;
     let callers: Vec<_> = (0..10u8)
@@ -199,7 +211,10 @@ async fn a_database_that_is_down_does_not_stop_replays() {
     };
     assert_eq!(store.begin(other).await.unwrap(), Begun::Mismatch);
     let error = store.begin(begin(2)).await.unwrap_err();
-    assert!(!error.may_have_happened(), "the error of the store behind, as it is");
+    assert!(
+        !error.may_have_happened(),
+        "the error of the store behind, as it is"
+    );
 }
 
 /// A settlement whose acknowledgement was lost is not kept before somebody knows that it stands.
@@ -214,7 +229,11 @@ async fn only_an_acknowledged_settlement_is_kept() {
         assert_eq!(store.stats().kept, 0, "{when:?}");
         store.inner().outage(None);
         let settled = store.settle(token, &settlement).await.unwrap();
-        let stood = if when == When::After { Settled::AlreadyApplied } else { Settled::Applied };
+        let stood = if when == When::After {
+            Settled::AlreadyApplied
+        } else {
+            Settled::Applied
+        };
         assert_eq!((settled, store.stats().kept), (stood, 1), "{when:?}");
     }
 }
@@ -230,9 +249,15 @@ async fn a_dropped_call_leaves_nothing_wrong() {
         let settlement = Settlement::Completed(answer(b"done"));
         cancel_after(polls, store.settle(token, &settlement)).await;
         let settled = store.settle(token, &settlement).await.unwrap();
-        assert!(matches!(settled, Settled::Applied | Settled::AlreadyApplied), "{settled:?}");
+        assert!(
+            matches!(settled, Settled::Applied | Settled::AlreadyApplied),
+            "{settled:?}"
+        );
         cancel_after(polls, store.begin(begin(1))).await;
-        assert_eq!(store.begin(begin(1)).await.unwrap(), Begun::Replay(answer(b"done")));
+        assert_eq!(
+            store.begin(begin(1)).await.unwrap(),
+            Begun::Replay(answer(b"done"))
+        );
         if dropped.is_some() && polls > 8 {
             return;
         }

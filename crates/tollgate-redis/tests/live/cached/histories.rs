@@ -98,7 +98,10 @@ impl Pair {
 
     fn holds(&self, key: u8) -> bool {
         let name = name(&self.prefix, RecordKey::new([key; 32]));
-        redis::cmd("EXISTS").arg(name).query(&mut *self.hand.borrow_mut()).unwrap()
+        redis::cmd("EXISTS")
+            .arg(name)
+            .query(&mut *self.hand.borrow_mut())
+            .unwrap()
     }
 
     async fn walk(&self, step: &Step, tokens: &mut Vec<Token>) -> Result<(), TestCaseError> {
@@ -188,7 +191,10 @@ async fn history(steps: Vec<Step>) -> Result<u64, TestCaseError> {
 
 #[test]
 fn nobody_can_tell() {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     let hits = RefCell::new(0);
     let config = ProptestConfig {
         cases: ProptestConfig::default().cases / 8,
@@ -197,5 +203,8 @@ fn nobody_can_tell() {
     proptest!(config, |(steps in proptest::collection::vec(step(), 0..60))| {
         *hits.borrow_mut() += runtime.block_on(history(steps))?;
     });
-    assert!(hits.into_inner() > 0, "the cache answered nothing: this proves nothing");
+    assert!(
+        hits.into_inner() > 0,
+        "the cache answered nothing: this proves nothing"
+    );
 }

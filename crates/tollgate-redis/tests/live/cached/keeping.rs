@@ -25,7 +25,10 @@ async fn processes_share_what_is_kept() {
     let other = before(Faulty::new(inner), &url(), settings).await;
     other.inner().outage(When::Before);
     complete(&one, begin(1), b"done").await;
-    assert_eq!(other.begin(begin(1)).await.unwrap(), Begun::Replay(answer(b"done")));
+    assert_eq!(
+        other.begin(begin(1)).await.unwrap(),
+        Begun::Replay(answer(b"done"))
+    );
     assert_eq!((other.inner().operations(), other.stats().hits), (0, 1));
 }
 
@@ -59,12 +62,15 @@ async fn nothing_but_a_final_answer_is_kept() {
     // a stale owner's settlement is none
     let token = complete(&store, begin(5), b"done").await;
     let kept = store.stats().kept;
-    let stale = Token {
-        epoch: 2,
-        ..token
-    };
-    let settled = store.settle(stale, &Settlement::Completed(answer(b"other"))).await.unwrap();
-    assert_eq!((settled, store.stats().kept), (Settled::Fenced(Phase::Completed), kept));
+    let stale = Token { epoch: 2, ..token };
+    let settled = store
+        .settle(stale, &Settlement::Completed(answer(b"other")))
+        .await
+        .unwrap();
+    assert_eq!(
+        (settled, store.stats().kept),
+        (Settled::Fenced(Phase::Completed), kept)
+    );
     let names: Vec<String> = connection().keys(format!("{prefix}:*")).unwrap();
     assert_eq!(names, [name(&prefix, begin(5).key)]);
 }
@@ -73,7 +79,12 @@ async fn nothing_but_a_final_answer_is_kept() {
 #[tokio::test]
 async fn an_answer_is_kept_no_longer_than_its_retention() {
     let prefix = prefix();
-    let store = before(MemoryIdempotency::new(), &url(), settings().prefix(&prefix).keep(HOUR * 2)).await;
+    let store = before(
+        MemoryIdempotency::new(),
+        &url(),
+        settings().prefix(&prefix).keep(HOUR * 2),
+    )
+    .await;
     complete(&store, begin(1), b"done").await;
     assert!(left(&prefix, 1).unwrap() <= HOUR);
     let long = Begin {
@@ -104,7 +115,11 @@ async fn a_replay_is_kept_for_what_is_left() {
         };
         for hits in 0..2 {
             assert_eq!(store.begin(again).await.unwrap(), Begun::Replay(answer(b"done")));
-            assert_eq!(store.stats().hits, if expected.is_some() { hits } else { 0 }, "{skew:?}");
+            assert_eq!(
+                store.stats().hits,
+                if expected.is_some() { hits } else { 0 },
+                "{skew:?}"
+            );
         }
         let left = left(&prefix, 1);
         assert_eq!(left.is_some(), expected.is_some(), "{skew:?}");
@@ -130,7 +145,10 @@ async fn what_evidence_completed_is_kept_at_its_first_replay() {
     };
     assert_eq!(store.resolve(resolve).await.unwrap(), Resolved::Resolved);
     for hits in 0..3 {
-        assert_eq!(store.begin(begin(1)).await.unwrap(), Begun::Replay(answer(b"found")));
+        assert_eq!(
+            store.begin(begin(1)).await.unwrap(),
+            Begun::Replay(answer(b"found"))
+        );
         assert_eq!(store.stats().hits, hits);
     }
 }
@@ -195,6 +213,9 @@ async fn it_promises_what_the_store_behind_promises() {
     let guarding = before(crate::server::fresh().await, &server.url(), settings()).await;
     assert!(guarding.capabilities().guards_money());
     complete(&guarding, begin(1), b"done").await;
-    assert_eq!(guarding.begin(begin(1)).await.unwrap(), Begun::Replay(answer(b"done")));
+    assert_eq!(
+        guarding.begin(begin(1)).await.unwrap(),
+        Begun::Replay(answer(b"done"))
+    );
     assert_eq!(guarding.stats().hits, 1);
 }

@@ -31,7 +31,9 @@ fn settings() -> CacheSettings {
 }
 
 async fn before<St: IdempotencyStore>(inner: St, url: &str, settings: CacheSettings) -> CompletedCache<St> {
-    CompletedCache::connect(inner, url, &secrets(), settings).await.unwrap()
+    CompletedCache::connect(inner, url, &secrets(), settings)
+        .await
+        .unwrap()
 }
 
 fn begin(key: u8) -> Begin {

@@ -39,11 +39,13 @@ pub(crate) fn check(clients: &[Vec<Event>]) -> Result<(), String> {
     }
     let total: usize = clients.iter().map(Vec::len).sum();
     let (explained, stuck) = search.deepest;
-    Err(format!("{explained} of {total} operations can be explained, then: {stuck}"))
+    Err(format!(
+        "{explained} of {total} operations can be explained, then: {stuck}"
+    ))
 }
 
 impl Search<'_> {
-    fn explains(&mut self, done: &mut Vec<usize>, record: Option<Record>, now: Timestamp) -> bool {
+    fn explains(&mut self, done: &mut Vec<usize>, record: Option<&Record>, now: Timestamp) -> bool {
         let next: Vec<(usize, &Event)> = (0..done.len())
             .filter_map(|client| Some((client, self.clients[client].get(done[client])?)))
             .collect();
@@ -51,22 +53,24 @@ impl Search<'_> {
         let Some(first_end) = next.iter().map(|(_, event)| event.to).min() else {
             return true;
         };
-        if !self.been.insert((done.clone(), essence(record.as_ref(), now))) {
+        if !self.been.insert((done.clone(), essence(record, now))) {
             return false;
         }
         let depth = done.iter().sum();
         if depth >= self.deepest.0 {
-            self.deepest = (depth, format!("{} before {next:?}", essence(record.as_ref(), now)));
+            self.deepest = (depth, format!("{} before {next:?}", essence(record, now)));
         }
         // each operation takes a second of the rule's time: what lapses at once has lapsed by the next
         let now = now.saturating_add(Duration::from_secs(1));
         for (client, event) in next.into_iter().filter(|(_, event)| event.from <= first_end) {
-            let (after, answer) = expect(record.as_ref(), event.op, now);
+            let (after, answer) = expect(record, event.op, now);
             done[client] += 1;
-            if event.answer.as_ref().is_none_or(|told| *told == answer) && self.explains(done, after, now) {
+            if event.answer.as_ref().is_none_or(|told| *told == answer)
+                && self.explains(done, after.as_ref(), now)
+            {
                 return true;
             }
-            if event.answer.is_none() && self.explains(done, record.clone(), now) {
+            if event.answer.is_none() && self.explains(done, record, now) {
                 return true;
             }
             done[client] -= 1;
@@ -116,7 +120,12 @@ mod tests {
                 let client = usize::try_from(dice.roll(4)).unwrap();
                 let lost = dice.roll(10) == 0;
                 let overlap = dice.roll(8);
-                clients[client].push(event(op, (at * 4).saturating_sub(overlap), at * 4 + overlap, (!lost).then_some(&answer)));
+                clients[client].push(event(
+                    op,
+                    (at * 4).saturating_sub(overlap),
+                    at * 4 + overlap,
+                    (!lost).then_some(&answer),
+                ));
             }
             assert_eq!(check(&clients), Ok(()), "seed {seed}");
         }

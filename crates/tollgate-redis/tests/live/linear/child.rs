@@ -30,9 +30,22 @@ pub(crate) struct Child {
 }
 
 impl Child {
-    pub(crate) fn start(server: &str, prefix: &str, seed: u64, number: usize, safe: bool, said: Sender<String>) -> Self {
+    pub(crate) fn start(
+        server: &str,
+        prefix: &str,
+        seed: u64,
+        number: usize,
+        safe: bool,
+        said: Sender<String>,
+    ) -> Self {
         let mut process = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "linear::child_process", "--ignored", "--nocapture", "--test-threads=1"])
+            .args([
+                "--exact",
+                "linear::child_process",
+                "--ignored",
+                "--nocapture",
+                "--test-threads=1",
+            ])
             .env(SERVER, server)
             .env(PREFIX, prefix)
             .env(SEED, seed.to_string())
@@ -63,7 +76,12 @@ impl Child {
 fn plan(seed: u64, client: usize) -> Vec<(usize, Op)> {
     let mut dice = Dice(seed << 8 | u64::try_from(client).unwrap());
     (0..OPS)
-        .map(|_| (usize::try_from(dice.roll(u64::try_from(KEYS).unwrap())).unwrap(), dice.op()))
+        .map(|_| {
+            (
+                usize::try_from(dice.roll(u64::try_from(KEYS).unwrap())).unwrap(),
+                dice.op(),
+            )
+        })
         .collect()
 }
 
@@ -87,7 +105,11 @@ pub(crate) fn run() {
     let (server, prefix) = (said(SERVER), said(PREFIX));
     let (seed, number): (u64, usize) = (said(SEED).parse().unwrap(), said(NUMBER).parse().unwrap());
     let safe = said(SAFE) == "true";
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap();
     runtime.block_on(async {
         let mut clients = tokio::task::JoinSet::new();
         for client in number * CLIENTS..(number + 1) * CLIENTS {
@@ -112,7 +134,11 @@ impl Client {
         let mut stores = Vec::new();
         for key in 0..KEYS {
             let settings = Settings::new().prefix(format!("{prefix}-{key}"));
-            let settings = if safe { settings } else { settings.dangerous_may_forget() };
+            let settings = if safe {
+                settings
+            } else {
+                settings.dangerous_may_forget()
+            };
             // others are at work already, and the server may be down just now
             stores.push(loop {
                 match Redis::connect(server, settings.clone()).await {
@@ -132,7 +158,10 @@ impl Client {
 
     async fn ticket(&mut self) -> u64 {
         let mut draw = redis::cmd("INCR");
-        draw.arg(&self.counter).query_async(&mut self.tickets).await.unwrap()
+        draw.arg(&self.counter)
+            .query_async(&mut self.tickets)
+            .await
+            .unwrap()
     }
 
     async fn walk(mut self, seed: u64, client: usize) {

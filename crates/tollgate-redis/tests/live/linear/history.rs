@@ -5,8 +5,8 @@ use tollgate_core::Timestamp;
 use tollgate_core::store::StoreError;
 use tollgate_core::store::idempotency::rule::{self, Change};
 use tollgate_core::store::idempotency::{
-    Begin, Begun, Completion, Doubt, Envelope, Evidence, Fingerprint, IdempotencyStore, Owner, Record, RecordKey,
-    Resolution, Resolve, Resolved, Settlement, Token, Unresolved,
+    Begin, Begun, Completion, Doubt, Envelope, Evidence, Fingerprint, IdempotencyStore, Owner, Record,
+    RecordKey, Resolution, Resolve, Resolved, Settlement, Token, Unresolved,
 };
 use tollgate_redis::Redis;
 
@@ -209,7 +209,10 @@ pub(crate) fn expect(record: Option<&Record>, op: Op, now: Timestamp) -> (Option
         Op::Get => (Change::Keep, show(record)),
         Op::Unresolved => {
             let open = record.filter(|record| rule::is_unresolved(record, now));
-            (Change::Keep, show_open(open.map(|record| Unresolved::of(KEY, record)).as_ref()))
+            (
+                Change::Keep,
+                show_open(open.map(|record| Unresolved::of(KEY, record)).as_ref()),
+            )
         }
         Op::Sweep => {
             let change = record.map_or(Change::Keep, |record| rule::sweep(record, now));
@@ -244,16 +247,23 @@ fn show_resolved(resolved: Resolved) -> String {
 }
 
 fn show_completion(completion: &Completion) -> String {
-    let body = completion.envelope.as_ref().map(|envelope| String::from_utf8_lossy(&envelope.body));
+    let body = completion
+        .envelope
+        .as_ref()
+        .map(|envelope| String::from_utf8_lossy(&envelope.body));
     body.unwrap_or_default().into_owned()
 }
 
 fn show_open(open: Option<&Unresolved>) -> String {
-    open.map_or("none".into(), |open| format!("{} {:?} {:?}", open.epoch, open.phase, open.doubt))
+    open.map_or("none".into(), |open| {
+        format!("{} {:?} {:?}", open.epoch, open.phase, open.doubt)
+    })
 }
 
 fn show(record: Option<&Record>) -> String {
-    let Some(record) = record else { return "none".into() };
+    let Some(record) = record else {
+        return "none".into();
+    };
     format!(
         "{:?} {} {} {} {:?} {} {}",
         record.phase,
@@ -261,8 +271,16 @@ fn show(record: Option<&Record>) -> String {
         record.owner.0,
         record.fingerprint.as_bytes()[0],
         record.doubt,
-        record.completion.as_ref().map(show_completion).unwrap_or_default(),
-        record.evidence.as_ref().map(|evidence| &*evidence.reason).unwrap_or_default(),
+        record
+            .completion
+            .as_ref()
+            .map(show_completion)
+            .unwrap_or_default(),
+        record
+            .evidence
+            .as_ref()
+            .map(|evidence| &*evidence.reason)
+            .unwrap_or_default(),
     )
 }
 

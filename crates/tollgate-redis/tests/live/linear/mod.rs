@@ -44,7 +44,9 @@ fn overlaps(histories: &Histories) -> usize {
     let each = histories.iter().map(|clients| {
         let events: Vec<_> = clients.iter().flatten().collect();
         let crosses = |event: &&&Event| {
-            events.iter().any(|other| other.from < event.from && event.from < other.to)
+            events
+                .iter()
+                .any(|other| other.from < event.from && event.from < other.to)
         };
         events.iter().filter(crosses).count()
     });
@@ -52,7 +54,12 @@ fn overlaps(histories: &Histories) -> usize {
 }
 
 fn lost(histories: &Histories) -> usize {
-    histories.iter().flatten().flatten().filter(|event| event.answer.is_none()).count()
+    histories
+        .iter()
+        .flatten()
+        .flatten()
+        .filter(|event| event.answer.is_none())
+        .count()
 }
 
 #[test]
@@ -60,7 +67,11 @@ fn several_processes_are_explained_by_the_rule() {
     for seed in 0..4 {
         let histories = record(&url(), seed, true, |_| {});
         assert_eq!(lost(&histories), 0, "nothing was lost on the way");
-        assert!(overlaps(&histories) > 50, "only {} operations overlapped", overlaps(&histories));
+        assert!(
+            overlaps(&histories) > 50,
+            "only {} operations overlapped",
+            overlaps(&histories)
+        );
         for (key, clients) in histories.iter().enumerate() {
             assert_eq!(check(clients), Ok(()), "seed {seed}, key {key}");
         }
@@ -80,7 +91,10 @@ fn killed(seed: u64, arguments: &[&str], safe: bool) -> Vec<Result<(), String>> 
         }
     });
     assert!(kills >= 4, "{kills} kills");
-    assert!(lost(&histories) > 0, "no answer was ever lost: the kills fell beside the work");
+    assert!(
+        lost(&histories) > 0,
+        "no answer was ever lost: the kills fell beside the work"
+    );
     histories.iter().map(|clients| check(clients)).collect()
 }
 
@@ -97,7 +111,10 @@ fn a_server_that_is_killed_forgets_nothing_it_acknowledged() {
 #[test]
 fn a_server_that_forgets_is_found_out() {
     let found = killed(10, &[], false);
-    assert!(found.iter().any(Result::is_err), "nobody noticed that all was gone: {found:?}");
+    assert!(
+        found.iter().any(Result::is_err),
+        "nobody noticed that all was gone: {found:?}"
+    );
 }
 
 /// Not a test of its own: what the processes of the others run.

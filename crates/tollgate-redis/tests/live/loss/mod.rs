@@ -41,7 +41,9 @@ impl World {
         let prefix = prefix();
         let direct = at(&self.server.url(), &prefix).await;
         // silence is found out soon; the other losses do not wait for it
-        let settings = Settings::new().prefix(&prefix).response_timeout(Duration::from_millis(150));
+        let settings = Settings::new()
+            .prefix(&prefix)
+            .response_timeout(Duration::from_millis(150));
         let proxied = Redis::connect(&self.proxy.url(), settings).await.unwrap();
         for act in operation.before {
             act(direct.clone()).await.unwrap();
@@ -71,13 +73,21 @@ impl Run<'_> {
             let kind: String = redis::cmd("TYPE").arg(&key).query(&mut connection).unwrap();
             let ask = match &kind[..] {
                 "hash" => redis::cmd("HGETALL").arg(&key).to_owned(),
-                "zset" => redis::cmd("ZRANGE").arg(&key).arg(0).arg(-1).arg("WITHSCORES").to_owned(),
+                "zset" => redis::cmd("ZRANGE")
+                    .arg(&key)
+                    .arg(0)
+                    .arg(-1)
+                    .arg("WITHSCORES")
+                    .to_owned(),
                 "list" => redis::cmd("LRANGE").arg(&key).arg(0).arg(-1).to_owned(),
                 _ => redis::cmd("GET").arg(&key).to_owned(),
             };
             let value: redis::Value = ask.query(&mut connection).unwrap();
             let value = format!("{value:?}").replace(&self.prefix, "");
-            let expires: i64 = redis::cmd("PEXPIRETIME").arg(&key).query(&mut connection).unwrap();
+            let expires: i64 = redis::cmd("PEXPIRETIME")
+                .arg(&key)
+                .query(&mut connection)
+                .unwrap();
             state.push_str(&format!("{} {value} {expires}\n", key.replace(&self.prefix, "")));
         }
         state
@@ -88,7 +98,10 @@ impl Run<'_> {
 fn timeless(text: &str) -> String {
     let mut shown = String::new();
     for word in text.split_inclusive(|c: char| !(c.is_ascii_digit() || c == '.')) {
-        let digits = word.chars().take_while(|c| c.is_ascii_digit() || *c == '.').count();
+        let digits = word
+            .chars()
+            .take_while(|c| c.is_ascii_digit() || *c == '.')
+            .count();
         if digits > 9 || word[..digits].contains('.') {
             shown.push('#');
             shown.push_str(&word[digits..]);
@@ -118,10 +131,20 @@ async fn reference(world: &World, operation: &Operation) -> [(String, String); 2
 }
 
 /// After something was lost: asks again, and expects what it has to be.
-async fn check(run: &Run<'_>, operation: &Operation, before: &str, expected: &[(String, String); 2], what: &str) {
+async fn check(
+    run: &Run<'_>,
+    operation: &Operation,
+    before: &str,
+    expected: &[(String, String); 2],
+    what: &str,
+) {
     let happened = run.state() != before;
     if happened {
-        assert_eq!(timeless(&run.state()), expected[0].1, "{what}: whole or not at all");
+        assert_eq!(
+            timeless(&run.state()),
+            expected[0].1,
+            "{what}: whole or not at all"
+        );
     }
     let (answer, state) = &expected[usize::from(happened)];
     let again = (operation.act)(run.proxied.clone()).await;
@@ -136,7 +159,10 @@ async fn lose(world: &World, operation: &Operation, loss: Loss, unknown_scripts:
     for number in 0.. {
         let run = world.prepare(operation).await;
         let before = run.state();
-        let what = format!("{}: {loss:?} {number}, unknown scripts: {unknown_scripts}", operation.name);
+        let what = format!(
+            "{}: {loss:?} {number}, unknown scripts: {unknown_scripts}",
+            operation.name
+        );
         if unknown_scripts {
             world.server.tell("SCRIPT FLUSH");
         }
@@ -181,7 +207,11 @@ async fn lose_everywhere(losses: &'static [Loss]) {
                     let known = lose(&world, &operation, loss, false).await;
                     assert!(known >= 1, "{}: it asks at least once", operation.name);
                     let unknown = lose(&world, &operation, loss, true).await;
-                    assert!(unknown >= known, "{}: an unknown script costs more", operation.name);
+                    assert!(
+                        unknown >= known,
+                        "{}: an unknown script costs more",
+                        operation.name
+                    );
                 }
             }
         });
@@ -230,7 +260,11 @@ async fn a_future_that_is_dropped() {
             let what = format!("{}: dropped after {polls} polls", operation.name);
             check(&run, &operation, &before, &expected, &what).await;
         }
-        assert!(dropped >= 2, "{}: before it began, and at its await", operation.name);
+        assert!(
+            dropped >= 2,
+            "{}: before it began, and at its await",
+            operation.name
+        );
     }
 }
 

@@ -6,8 +6,8 @@ use std::time::Duration;
 use tollgate_core::store::StoreError;
 use tollgate_core::store::dedup::{Claim, DedupStore, EventDigest, EventKey, Ticket};
 use tollgate_core::store::idempotency::{
-    Begin, Completion, Doubt, Envelope, Evidence, Fingerprint, IdempotencyStore, Owner, RecordKey, Resolution,
-    Resolve, Settlement, Token,
+    Begin, Completion, Doubt, Envelope, Evidence, Fingerprint, IdempotencyStore, Owner, RecordKey,
+    Resolution, Resolve, Settlement, Token,
 };
 use tollgate_core::store::quota::{Quota, QuotaKey, QuotaStore, Take};
 use tollgate_core::store::velocity::{Admit, VelocityKey, VelocityStore};

@@ -20,6 +20,17 @@ impl IdempotencyStore for Redis {
         Self::capabilities(self)
     }
 
+    fn now(&self) -> Boxed<Timestamp> {
+        let this = self.clone();
+        Box::pin(async move {
+            let keys = vec![this.key("open")];
+            this.run(&this.scripts().now, keys, Vec::new(), |mut reply| {
+                reply.number().map(Timestamp::from_unix_micros)
+            })
+            .await
+        })
+    }
+
     fn begin(&self, begin: Begin) -> Boxed<Begun> {
         let this = self.clone();
         Box::pin(async move {
@@ -90,6 +101,7 @@ impl IdempotencyStore for Redis {
                 resolve.evidence.actor.as_bytes().to_vec(),
                 resolve.evidence.reason.as_bytes().to_vec(),
                 micros(this.forget_after()),
+                resolve.as_of.unix_micros().to_string().into(),
             ];
             arguments.extend(completion.into_iter().flat_map(pairs));
             this.run(

@@ -35,6 +35,7 @@ macro_rules! scripts {
 }
 
 scripts! {
+    now: false, ["now"];
     begin: true, ["record", "begin"];
     arm: true, ["record", "arm"];
     renew: true, ["record", "renew"];

@@ -29,7 +29,6 @@ struct Shared<St> {
     tier: Tier,
     secrets: Secrets,
     keep: Duration,
-    clock_skew: Duration,
     largest: usize,
     claims: Mutex<HashMap<Token, Claim>>,
 }
@@ -68,7 +67,6 @@ impl<St: IdempotencyStore> CompletedCache<St> {
                 tier,
                 secrets: secrets.clone(),
                 keep: settings.keep,
-                clock_skew: settings.clock_skew,
                 largest: settings.largest,
                 claims: Mutex::default(),
             }),
@@ -138,22 +136,29 @@ impl<St: IdempotencyStore> Shared<St> {
                 },
             ),
             Begun::Replay(_) => {
-                // not known from the answer: how much is left of its retention
-                let read = timeout(self.tier.patience(), self.inner.get(begin.key)).await;
-                if let Ok(Ok(Some(record))) = read {
-                    self.keep_record(&begin.key, &record, begun).await;
+                let read = timeout(self.tier.patience(), self.read(begin.key)).await;
+                if let Ok(Some((record, now))) = read {
+                    self.keep_record(&begin.key, &record, now, begun).await;
                 }
             }
             _ => {}
         }
     }
 
-    async fn keep_record(&self, key: &RecordKey, record: &Record, now: Timestamp) {
+    /// A record, which says what a replay does not: until when it is kept. And what time that is measured by.
+    async fn read(&self, key: RecordKey) -> Option<(Record, Timestamp)> {
+        let record = self.inner.get(key).await.ok()??;
+        let now = self.inner.now().await.ok()?;
+        Some((record, now))
+    }
+
+    /// Keeps what is left of a record at `now` by the store's clock; `asked` is the cache's, and earlier.
+    async fn keep_record(&self, key: &RecordKey, record: &Record, now: Timestamp, asked: Timestamp) {
         if let (Phase::Completed, Some(completion), Some(expires_at)) =
             (record.phase, &record.completion, record.expires_at)
         {
-            let left = expires_at.since(now).saturating_sub(self.clock_skew);
-            self.keep(key, record.fingerprint, completion, now, left).await;
+            let left = expires_at.since(now);
+            self.keep(key, record.fingerprint, completion, asked, left).await;
         }
     }
 
@@ -201,6 +206,10 @@ impl<St: IdempotencyStore> IdempotencyStore for CompletedCache<St> {
 
     fn capabilities(&self) -> Capabilities {
         self.shared.inner.capabilities()
+    }
+
+    fn now(&self) -> Boxed<Timestamp> {
+        Box::pin(self.shared.inner.now())
     }
 
     fn begin(&self, begin: Begin) -> Boxed<Begun> {

@@ -36,7 +36,7 @@
 //! |---|---|
 //! | `begin` | asks Redis first. A kept answer with the same fingerprint: `Replay`. With another one: `Mismatch`. Otherwise the store behind decides |
 //! | `settle` | the store behind first. Once it has acknowledged a `Completed`, the answer is kept |
-//! | a `Replay` by the store behind | its record is read once more, and kept for what is left of its retention |
+//! | a `Replay` by the store behind | its record is read, and kept for what is left of its retention |
 //! | everything else | the store behind, untouched |
 //!
 //! Only final answers are kept: never that a key is absent, prepared, armed, released or unknown. Those change; a completed record
@@ -57,12 +57,11 @@
 //!
 //! * It cannot make anything run twice: a cached answer only ever stops a call from running.
 //! * It cannot give a wrong answer: what is kept was acknowledged as final by the store behind, and a final record never changes.
-//! * It can give a *forgotten* answer, if clocks go wrong. An entry ends before the retention does, by the Redis server's clock.
-//!   When it was kept by `settle`, both ends are counted by that one clock, from before the record was completed: no two clocks are
-//!   compared. When it was kept after a replay, the end is the record's own and was counted by the database: should the two clocks
-//!   differ by more than [`clock_skew`](CacheSettings::clock_skew), a repeat gets the true answer where the database alone would have
-//!   said `Expired`, for as long as they differ more. A key that was forgotten wholly, tombstone included, and is used anew within
-//!   that time would get its first answer.
+//! * It does not outlive the retention. An entry's end is a point in the Redis server's time, counted from before the record was begun
+//!   or read, and as much later as the store behind keeps it: no two clocks are compared, they only have to run equally fast. Should
+//!   the Redis server's clock be set back, a repeat gets the true answer where the store behind alone would have said `Expired`, for
+//!   as long as it was set back; a key that was forgotten wholly, tombstone included, and is used anew within that time would get its
+//!   first answer.
 //! * A database that lost its last writes (a failover with asynchronous replicas, a restored backup) would let a key run again that is
 //!   done. Its kept answer still stands in the way: a help, not a promise.
 //!

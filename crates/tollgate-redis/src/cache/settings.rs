@@ -17,7 +17,6 @@ pub struct CacheSettings {
     pub(super) keep: Duration,
     pub(super) patience: Duration,
     pub(super) pause: Duration,
-    pub(super) clock_skew: Duration,
     pub(super) largest: usize,
 }
 
@@ -36,7 +35,6 @@ impl CacheSettings {
             keep: Duration::from_secs(60 * 60),
             patience: Duration::from_millis(100),
             pause: Duration::from_secs(1),
-            clock_skew: Duration::from_secs(60),
             largest: 64 * 1024,
         }
     }
@@ -68,14 +66,6 @@ impl CacheSettings {
     #[must_use]
     pub const fn pause(mut self, time: Duration) -> Self {
         self.pause = time;
-        self
-    }
-
-    /// How far the clocks of the two servers may be apart (default: 1 min). What is read from the database is kept for that much less
-    /// than its retention.
-    #[must_use]
-    pub const fn clock_skew(mut self, time: Duration) -> Self {
-        self.clock_skew = time;
         self
     }
 

@@ -15,7 +15,7 @@ local ANSWER = { 'executed', 'ok', 'status', 'head', 'body' }
 
 -- the record without its answer; nil when there is none; nil and an error when it cannot be read
 local function load(key)
-  local f = redis.call('HMGET', key, 'v', 'phase', 'epoch', 'owner', 'fingerprint', 'lease', 'expires', 'retention', 'changed', 'doubt')
+  local f = redis.call('HMGET', key, 'v', 'phase', 'epoch', 'owner', 'fingerprint', 'lease', 'expires', 'retention', 'changed', 'doubt', 'actor')
   if not f[1] then
     if redis.call('EXISTS', key) == 0 then
       return nil
@@ -25,7 +25,7 @@ local function load(key)
   local record = {
     phase = f[2], epoch = f[3], owner = f[4], fingerprint = f[5],
     lease = tonumber(f[6] or ''), expires = f[7] and tonumber(f[7]), retention = tonumber(f[8] or ''),
-    changed = tonumber(f[9] or ''), doubt = f[10],
+    changed = tonumber(f[9] or ''), doubt = f[10], by_evidence = f[11] and true,
   }
   local whole = f[1] == '1' and PHASES[record.phase] and tonumber(record.epoch or '') and record.owner
     and record.fingerprint and record.lease and record.retention and record.changed
@@ -68,6 +68,7 @@ end
 local function doubt(key, member, why, at)
   file(member, 'unknown')
   redis.call('HSET', key, 'phase', 'unknown', 'doubt', why, 'changed', text(at))
+  redis.call('HDEL', key, 'expires')
   redis.call('PERSIST', key)
 end
 

@@ -1,7 +1,7 @@
--- T9, resolve: evidence ends a doubt. Absence can be declared only once the owner's lease has lapsed: until then it may be
--- frozen and still send.
+-- T9, resolve: evidence ends a doubt. Absence can be declared only by somebody who looked after the owner's lease had lapsed: until
+-- then it may be frozen and still send, behind the back of whoever looked before.
 --
--- ARGV: member, epoch, 'completed' | 'released', actor, reason, forget_after, then pairs of the answer
+-- ARGV: member, epoch, 'completed' | 'released', actor, reason, forget_after, as_of, then pairs of the answer
 
 local function with_evidence(fields)
   for _, field in ipairs({ 'actor', ARGV[4], 'reason', ARGV[5] }) do
@@ -20,9 +20,9 @@ if not in_doubt or record.epoch ~= ARGV[2] then
   return { 'stale' }
 end
 if ARGV[3] == 'completed' then
-  complete(RECORD, ARGV[1], record, with_evidence(rest(7)), tonumber(ARGV[6]), at)
-elseif record.lease >= at then
-  return { 'too_early', record.lease - at + 1000 }
+  complete(RECORD, ARGV[1], record, with_evidence(rest(8)), tonumber(ARGV[6]), at)
+elseif record.lease >= math.min(tonumber(ARGV[7]), at) then
+  return { 'too_early', math.max(record.lease - at, 0) + 1000 }
 else
   release(RECORD, ARGV[1], record, at, with_evidence({}))
 end

@@ -17,6 +17,9 @@ local member, how, phase = ARGV[1], ARGV[4], record.phase
 local running = phase == 'prepared' or phase == 'armed'
 local answer = rest(7)
 
+-- somebody declared absence while the owner was only slow: its own word that it happened, or may have, still counts
+local declared_absent = phase == 'released' and record.by_evidence
+
 -- whether the stored answer is this one, byte for byte
 local function stands()
   local given = {}
@@ -33,7 +36,7 @@ local function stands()
 end
 
 if how == 'completed' then
-  if running or phase == 'unknown' then
+  if running or phase == 'unknown' or declared_absent then
     complete(RECORD, member, record, answer, tonumber(ARGV[6]), at)
     return { 'applied' }
   elseif phase == 'completed' and stands() then
@@ -47,7 +50,7 @@ elseif how == 'released' then
     release(RECORD, member, record, at, {})
     return { 'applied' }
   end
-elseif running then
+elseif running or declared_absent then
   doubt(RECORD, member, ARGV[5], at)
   return { 'applied' }
 end

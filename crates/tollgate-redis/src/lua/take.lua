@@ -19,7 +19,12 @@ for i, key in ipairs(KEYS) do
       return unreadable('the quota is damaged')
     end
   end
-  arrival = later(math.max(arrival or at, at), interval * cost)
+  local earlier = math.max(arrival or at, at)
+  arrival = later(earlier, interval * cost)
+  if arrival == earlier and cost > 0 then
+    -- at the end of time: one in all time is not one without end
+    return { 'never', i - 1 }
+  end
   local tolerance = math.min(interval * burst, MOST)
   local ahead = arrival - at
   if ahead > tolerance then

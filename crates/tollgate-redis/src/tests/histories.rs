@@ -28,7 +28,8 @@ enum Step {
     Arm(prop::sample::Index, u8),
     Renew(prop::sample::Index, u8),
     Settle(prop::sample::Index, u8),
-    Resolve(prop::sample::Index, bool),
+    /// By a look that began so many seconds ago.
+    Resolve(prop::sample::Index, bool, u8),
     Forge(prop::sample::Index),
     Sweep,
     Collect(u8),
@@ -46,7 +47,7 @@ fn step() -> impl Strategy<Value = Step> {
         4 => (token(), 0u8..20).prop_map(|(token, lease)| Step::Arm(token, lease)),
         2 => (token(), 0u8..20).prop_map(|(token, lease)| Step::Renew(token, lease)),
         4 => (token(), 0u8..7).prop_map(|(token, how)| Step::Settle(token, how)),
-        2 => (token(), any::<bool>()).prop_map(|(token, absent)| Step::Resolve(token, absent)),
+        2 => (token(), any::<bool>(), 0u8..30).prop_map(|(token, absent, ago)| Step::Resolve(token, absent, ago)),
         1 => token().prop_map(Step::Forge),
         1 => Just(Step::Sweep),
         1 => (0u8..60).prop_map(Step::Collect),
@@ -128,7 +129,7 @@ async fn idempotency(steps: Vec<Step>) -> Result<(), TestCaseError> {
                 };
                 both!(pair, IdempotencyStore::settle(*token.get(&tokens), &settlement));
             }
-            Step::Resolve(token, absent) => {
+            Step::Resolve(token, absent, ago) => {
                 let token = token.get(&tokens);
                 let resolution = if absent {
                     Resolution::Released
@@ -142,6 +143,7 @@ async fn idempotency(steps: Vec<Step>) -> Result<(), TestCaseError> {
                 let resolve = Resolve {
                     key: token.key,
                     epoch: token.epoch,
+                    as_of: both!(pair, IdempotencyStore::now()).saturating_sub(seconds(ago)),
                     resolution,
                     evidence,
                 };

@@ -2,11 +2,13 @@
 
 use crate::server::{SAFE, Server, at, fresh, prefix};
 use std::error::Error;
+use std::num::NonZeroU32;
 use std::time::Duration;
 use tollgate_core::store::idempotency::{
     Begin, Begun, Completion, Envelope, Evidence, Fingerprint, Held, IdempotencyStore, Owner, Phase,
     RecordKey, Resolution, Resolve, Resolved, Settled, Settlement, Token,
 };
+use tollgate_core::store::quota::{Quota, QuotaKey, QuotaStore, Take, Taken};
 use tollgate_core::store::{StoreError, StoreErrorKind};
 use tollgate_redis::{Failure, Redis};
 
@@ -199,6 +201,7 @@ async fn a_retention_of_nothing_leaves_nothing() {
         let resolve = Resolve {
             key: token.key,
             epoch: 1,
+            as_of: store.now().await.unwrap(),
             resolution: Resolution::Released,
             evidence: Evidence {
                 actor: "ops".into(),
@@ -232,6 +235,24 @@ async fn the_longest_durations_are_kept() {
         (Phase::Completed, Some(record.lease_until))
     );
     assert!(matches!(store.begin(forever).await.unwrap(), Begun::Replay(_)));
+}
+
+/// A quota of one in all time is not one without end.
+#[tokio::test]
+async fn one_in_all_time_is_one() {
+    let store = fresh().await;
+    let once = Take {
+        key: QuotaKey([7; 32]),
+        quota: Quota::new(NonZeroU32::MIN, Duration::MAX),
+        cost: 1,
+    };
+    let taken = store.take(&[once]).await.unwrap();
+    assert!(matches!(taken, Taken::Granted { .. }), "{taken:?}");
+    let refused = Taken::Refused {
+        index: 0,
+        retry_after: Duration::MAX,
+    };
+    assert_eq!(store.take(&[once]).await.unwrap(), refused);
 }
 
 /// What somebody else wrote under a key of ours is an error, never "absent".

@@ -276,6 +276,7 @@ async fn a_cluster_node_serves_a_prefix() {
     let resolve = Resolve {
         key: open[0].key,
         epoch: open[0].epoch,
+        as_of: store.now().await.unwrap(),
         resolution: Resolution::Released,
         evidence: Evidence {
             actor: "ops".into(),

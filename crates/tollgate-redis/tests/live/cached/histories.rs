@@ -135,6 +135,7 @@ impl Pair {
                 let resolve = Resolve {
                     key: token.key,
                     epoch: token.epoch,
+                    as_of: both!(self, now()),
                     resolution: if *absent {
                         Resolution::Released
                     } else {

@@ -27,7 +27,6 @@ fn settings() -> CacheSettings {
     CacheSettings::new()
         .prefix(prefix())
         .patience(Duration::from_secs(5))
-        .clock_skew(Duration::ZERO)
 }
 
 async fn before<St: IdempotencyStore>(inner: St, url: &str, settings: CacheSettings) -> CompletedCache<St> {

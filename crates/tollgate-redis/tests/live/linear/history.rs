@@ -30,6 +30,8 @@ pub(crate) enum Op {
     Resolve {
         epoch: u64,
         absent: bool,
+        /// By a look of long ago, which proves nothing.
+        old_look: bool,
     },
     Get,
     Unresolved,
@@ -88,6 +90,7 @@ impl Dice {
             14 | 15 => Op::Resolve {
                 epoch: 1 + self.roll(4),
                 absent: self.roll(8) > 0,
+                old_look: self.roll(6) == 0,
             },
             16 | 17 => Op::Get,
             18 => Op::Unresolved,
@@ -142,7 +145,7 @@ fn begin(fingerprint: u8, owner: u8, lapses: bool, arm: bool) -> Begin {
     }
 }
 
-fn resolve(epoch: u64, absent: bool) -> Resolve {
+fn resolve(epoch: u64, absent: bool, old_look: bool) -> Resolve {
     let (resolution, reason) = if absent {
         (Resolution::Released, "absent")
     } else {
@@ -151,6 +154,11 @@ fn resolve(epoch: u64, absent: bool) -> Resolve {
     Resolve {
         key: KEY,
         epoch,
+        as_of: if old_look {
+            Timestamp::EPOCH
+        } else {
+            Timestamp::MAX
+        },
         resolution,
         evidence: Evidence {
             actor: "ops".into(),
@@ -171,7 +179,11 @@ pub(crate) async fn ask(store: &Redis, op: Op) -> Result<String, StoreError> {
         Op::Arm(claim) => format!("{:?}", store.arm(claim.token(), lease(claim.lapses)).await?),
         Op::Renew(claim) => format!("{:?}", store.renew(claim.token(), lease(claim.lapses)).await?),
         Op::Settle(claim, how) => format!("{:?}", store.settle(claim.token(), &settlement(how)).await?),
-        Op::Resolve { epoch, absent } => show_resolved(store.resolve(resolve(epoch, absent)).await?),
+        Op::Resolve {
+            epoch,
+            absent,
+            old_look,
+        } => show_resolved(store.resolve(resolve(epoch, absent, old_look)).await?),
         Op::Get => show(store.get(KEY).await?.as_ref()),
         Op::Unresolved => show_open(store.unresolved(None, 9).await?.first()),
         Op::Sweep => store.sweep(9).await?.to_string(),
@@ -202,8 +214,12 @@ pub(crate) fn expect(record: Option<&Record>, op: Op, now: Timestamp) -> (Option
             let (change, settled) = rule::settle(record, &claim.token(), &settlement(how), now);
             (change, format!("{settled:?}"))
         }
-        Op::Resolve { epoch, absent } => {
-            let (change, resolved) = rule::resolve(record, &resolve(epoch, absent), now);
+        Op::Resolve {
+            epoch,
+            absent,
+            old_look,
+        } => {
+            let (change, resolved) = rule::resolve(record, &resolve(epoch, absent, old_look), now);
             (change, show_resolved(resolved))
         }
         Op::Get => (Change::Keep, show(record)),

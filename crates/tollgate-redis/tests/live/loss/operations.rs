@@ -3,6 +3,7 @@
 use std::num::NonZeroU32;
 use std::pin::Pin;
 use std::time::Duration;
+use tollgate_core::Timestamp;
 use tollgate_core::store::StoreError;
 use tollgate_core::store::dedup::{Claim, DedupStore, EventDigest, EventKey, Ticket};
 use tollgate_core::store::idempotency::{
@@ -87,6 +88,7 @@ fn resolve(resolution: Resolution) -> Resolve {
     Resolve {
         key: KEY,
         epoch: 1,
+        as_of: Timestamp::MAX,
         resolution,
         evidence: Evidence {
             actor: "ops".into(),
@@ -134,6 +136,7 @@ acts! {
     DONE = |store| IdempotencyStore::settle(&store, TOKEN, &Settlement::Completed(completion()));
     RELEASED = |store| store.settle(TOKEN, &Settlement::Released);
     DOUBTED = |store| store.settle(TOKEN, &Settlement::Unknown(Doubt::AnswerInDoubt));
+    DECLARED_ABSENT = |store| store.resolve(resolve(Resolution::Released));
     CLAIMED = |store| DedupStore::claim(&store, claim(LEASE));
     CLAIMED_BRIEFLY = |store| DedupStore::claim(&store, claim(Duration::ZERO));
     PROCESSED = |store| store.commit(TICKET, Duration::ZERO);
@@ -168,6 +171,10 @@ pub(crate) fn all() -> Vec<Operation> {
         };
         "resolve" Writes after [ARMED, DOUBTED]: |store| store.resolve(resolve(Resolution::Completed(completion())));
         "resolve as absent" Writes after [LAPSED]: |store| store.resolve(resolve(Resolution::Released));
+        "complete what was declared absent" Writes after [LAPSED, DECLARED_ABSENT]: |store| {
+            store.settle(TOKEN, &Settlement::Completed(completion()))
+        };
+        "now" Reads after []: |store| async { store.now().await.map(|_| "some time") };
         "get" Reads after [ARMED]: |store| store.get(KEY);
         "unresolved" Reads after [ARMED, DOUBTED]: |store| store.unresolved(None, 9);
         "sweep" Writes after [LAPSED]: |store| store.sweep(9);

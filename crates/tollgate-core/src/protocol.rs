@@ -12,7 +12,7 @@
 //! breaker, limiter and timing.
 
 use crate::context::CallContext;
-use crate::rejection::Rejection;
+use crate::rejection::{Rejection, RejectionKind};
 use crate::secret::Secrets;
 use crate::store::idempotency::{Envelope, Fingerprint, RecordKey};
 use crate::verdict::Verdict;
@@ -116,6 +116,18 @@ pub trait Replays<Req, Res, Err>: Requests<Req> + Answers<Res, Err> {
 
     /// The answer from its stored form. `None`: this build cannot read it (never treated as absent).
     fn replay(&self, envelope: &Envelope) -> Option<Result<Res, Err>>;
+
+    /// What the caller is told whose own call has an outcome that nobody knows: `answer` is the service's, `None` when it panicked or
+    /// when its last word is contradicted by an earlier attempt. By default the answer as it is, or an
+    /// [`OutcomeUnknown`](RejectionKind::OutcomeUnknown).
+    fn in_doubt(&self, answer: Option<Result<Res, Err>>) -> Result<Res, Err> {
+        answer.unwrap_or_else(|| self.refuse(RejectionKind::OutcomeUnknown.into()))
+    }
+
+    /// What the caller is told when the store could not yet write the answer down. By default the answer as it is, which is true.
+    fn not_stored(&self, answer: Result<Res, Err>) -> Result<Res, Err> {
+        answer
+    }
 }
 
 /// Both halves. Never implemented by hand.

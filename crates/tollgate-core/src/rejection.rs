@@ -78,7 +78,7 @@ rejection_kinds! {
     /// It happened, but its answer cannot be given back.
     NotReplayable => "not-replayable", "The request was carried out, but its answer cannot be replayed", Unknown, QueryFirst, Ourselves;
     /// No tenant or principal to scope a key by.
-    ScopeMissing => "scope-missing", "The request has no principal to scope its Idempotency-Key by", NotSent, CorrectInput, Ourselves;
+    ScopeMissing => "scope-missing", "The request has no principal to scope its Idempotency-Key by", NotSent, Never, Ourselves;
     /// A store that guards money does not answer, and nothing was sent.
     StoreUnavailable => "store-unavailable", "A store that this request needs does not answer", NotSent, SameKey, Ourselves;
     /// The audit log does not take the intent, so nothing was sent.

@@ -128,7 +128,6 @@ impl Document<'_> {
     fn response<B: Rebuild>(self, status: StatusCode, verdict: Verdict) -> Response<B> {
         let document = Document {
             status: status.as_u16(),
-            retry: retry_word(verdict.advice),
             retry_after_ms: verdict
                 .retry_after
                 .map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)),
@@ -167,15 +166,26 @@ impl Document<'_> {
 /// assert_eq!(response.headers()["content-type"], "application/problem+json");
 /// ```
 pub fn problem<B: Rebuild>(rejection: &Rejection) -> Response<B> {
-    let kind = rejection.kind();
+    problem_as(rejection, status_of(rejection.kind()))
+}
+
+/// As [`problem`], with another status.
+pub(crate) fn problem_as<B: Rebuild>(rejection: &Rejection, status: StatusCode) -> Response<B> {
+    let (kind, verdict) = (rejection.kind(), rejection.verdict());
     let document = Document {
         r#type: format!("{PROBLEM_BASE}{}", kind.code()),
         title: kind.title(),
         code: kind.code(),
+        retry: match kind {
+            // over HTTP, a repeat under the same key is the query
+            RejectionKind::OutcomeUnknown => "same-key",
+            RejectionKind::NotReplayable | RejectionKind::KeyExpired => "do-not-retry",
+            _ => retry_word(verdict.advice),
+        },
         detail: rejection.detail(),
         ..Document::default()
     };
-    document.response(status_of(kind), rejection.verdict())
+    document.response(status, verdict)
 }
 
 /// The response of a handler whose payment call failed: what a layer refused as [`problem`] tells it, anything else by its kind, with
@@ -207,6 +217,7 @@ pub fn problem_of_error<B: Rebuild>(error: &PaymentError) -> Response<B> {
             Effect::Unknown => "It is not known yet whether the payment was made",
         },
         code: error.code().unwrap_or(kind.as_str()),
+        retry: retry_word(verdict.advice),
         detail: if verdict.effect == Effect::NotSent {
             error.message()
         } else {

@@ -41,6 +41,9 @@ pub struct IdempotencyConfig {
     pub arm: ArmPolicy,
     /// What a repeat gets while the first call runs (default: 409).
     pub while_in_flight: WhileInFlight,
+    /// How many repeats may wait at a time, over all keys of a layer (default: 1,000). Those beyond are told at once what they would be
+    /// told after waiting.
+    pub max_waiting: usize,
     /// How long an answer waits for its record to be written when the store fails after the effect (default: 2 s). After
     /// that the truth is told and writing goes on in the background.
     pub settle_patience: Duration,
@@ -56,6 +59,7 @@ impl Default for IdempotencyConfig {
             retention: Duration::from_secs(30 * 24 * 60 * 60),
             arm: ArmPolicy::AtBegin,
             while_in_flight: WhileInFlight::Refuse,
+            max_waiting: 1_000,
             settle_patience: Duration::from_secs(2),
             resolve_patience: Duration::from_secs(2),
         }
@@ -84,6 +88,8 @@ setters! {
     arm: ArmPolicy;
     /// Sets what a repeat gets while the first call runs (default: 409).
     while_in_flight: WhileInFlight;
+    /// Sets how many repeats may wait at a time (default: 1,000).
+    max_waiting: usize;
     /// Sets how long an answer waits for a failing store (default: 2 s).
     settle_patience: Duration;
     /// Sets how long a repeat waits for a look-up (default: 2 s).

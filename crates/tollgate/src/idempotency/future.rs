@@ -8,6 +8,7 @@ use pin_project_lite::pin_project;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::runtime::Handle;
@@ -44,7 +45,7 @@ pin_project! {
         #[pin]
         state: State<P::Identify, Oneshot<S, Req>, St::Future<Begun>, Req, Answer<S, Req>>,
         claimed: Option<Claimed<S, St, P>>,
-        wait_until: Option<Instant>,
+        waiting: Option<Waiting>,
         home: Option<Handle>,
         run: fn(Claimed<S, St, P>, Req, Token) -> BoxRun<Answer<S, Req>>,
         detach: fn(BoxRun<Answer<S, Req>>, Option<Handle>),
@@ -109,7 +110,7 @@ where
         Self {
             state: State::Identifying { identify },
             claimed: Some(Claimed { inner, guard, config }),
-            wait_until: None,
+            waiting: None,
             home: None,
             run: run::<S, St, P, Req>,
             detach: detach::<Answer<S, Req>>,
@@ -172,10 +173,11 @@ where
                         claim_of(this.claimed),
                         begun,
                         pending.begin.key,
-                        this.wait_until,
+                        this.waiting,
                         *this.ask,
                     ) {
                         Decision::Run(token) => {
+                            *this.waiting = None;
                             let Some(claimed) = this.claimed.take() else {
                                 unreachable!("just seen")
                             };
@@ -252,7 +254,7 @@ fn decide<S, St, P, Req>(
     claimed: &Claimed<S, St, P>,
     begun: Result<Begun, StoreError>,
     key: RecordKey,
-    wait_until: &mut Option<Instant>,
+    waiting: &mut Option<Waiting>,
     ask: fn(&Arc<Guard<St, P>>, RecordKey),
 ) -> Decision<Answer<S, Req>>
 where
@@ -275,7 +277,7 @@ where
         }
         Ok(Begun::InFlight { retry_after }) => {
             if let WhileInFlight::Wait(at_most) = claimed.config.while_in_flight
-                && may_wait(wait_until, at_most)
+                && may_wait(waiting, claimed, at_most)
             {
                 return Decision::LookAgain;
             }
@@ -285,7 +287,7 @@ where
         Ok(Begun::Unknown { .. }) => {
             if claimed.guard.look_up.get().is_some() {
                 ask(&claimed.guard, key);
-                if may_wait(wait_until, claimed.config.resolve_patience) {
+                if may_wait(waiting, claimed, claimed.config.resolve_patience) {
                     return Decision::LookAgain;
                 }
             }
@@ -301,15 +303,35 @@ where
     Decision::Answer(protocol.refuse(no))
 }
 
-/// Whether this call's waiting, which begins with the first look, is still within its bound.
-fn may_wait(wait_until: &mut Option<Instant>, at_most: Duration) -> bool {
+/// A place among those who wait, given up when dropped.
+struct Waiting {
+    until: Instant,
+    places: Arc<AtomicUsize>,
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.places.fetch_sub(1, Relaxed);
+    }
+}
+
+/// Whether this call's waiting, which begins with the first look, is still within its bound, and has a place.
+fn may_wait<S, St, P>(waiting: &mut Option<Waiting>, claimed: &Claimed<S, St, P>, at_most: Duration) -> bool {
     let now = Instant::now();
+    if let Some(waiting) = waiting {
+        return now < waiting.until;
+    }
+    if claimed.guard.waiting.fetch_add(1, Relaxed) >= claimed.config.max_waiting {
+        claimed.guard.waiting.fetch_sub(1, Relaxed);
+        return false;
+    }
     // a time too far away to count: a year
-    let until = || {
-        now.checked_add(at_most)
-            .unwrap_or(now + Duration::from_secs(365 * 24 * 60 * 60))
-    };
-    now < *wait_until.get_or_insert_with(until)
+    let until = now
+        .checked_add(at_most)
+        .unwrap_or(now + Duration::from_secs(365 * 24 * 60 * 60));
+    let places = Arc::clone(&claimed.guard.waiting);
+    *waiting = Some(Waiting { until, places });
+    now < until
 }
 
 /// Nobody waits for this call any more, but it may be moving money: it goes on in a task.

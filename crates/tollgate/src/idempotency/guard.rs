@@ -2,8 +2,8 @@
 
 use super::config::{ArmPolicy, IdempotencyConfig};
 use super::look_up::LookUp;
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 use tokio_util::task::TaskTracker;
 use tollgate_core::Secrets;
 use tollgate_core::protocol::Identity;
@@ -17,6 +17,8 @@ pub(super) struct Guard<St, P> {
     pub(super) tracker: TaskTracker,
     /// How doubts are ended, if somebody said so.
     pub(super) look_up: OnceLock<LookUp>,
+    /// How many repeats wait.
+    pub(super) waiting: Arc<AtomicUsize>,
     owners: Owners,
 }
 
@@ -53,6 +55,7 @@ impl<St, P> Guard<St, P> {
             secrets,
             tracker: TaskTracker::new(),
             look_up: OnceLock::new(),
+            waiting: Arc::default(),
             owners: Owners::new(),
         }
     }

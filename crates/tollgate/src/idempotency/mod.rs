@@ -108,6 +108,9 @@
 //! | an unknown outcome | what a look at the gateway finds out, if a [resolver](IdempotencyLayer::resolver) is set; else 409 `outcome-unknown` until somebody resolves it: [`resolve_open`] |
 //! | a store that does not answer | 503 `store-unavailable`; nothing was sent |
 //!
+//! The statuses and problem documents follow the IETF draft; [`GuardedHttp`] has the whole table, and [`GuardedHttp::stripe`] tells the
+//! same in the words that Stripe's client libraries understand.
+//!
 //! # If dropped
 //!
 //! See [`IdempotencyFuture`]: a client that hangs up never cuts a charge in half. Before the process ends, call
@@ -123,7 +126,6 @@ mod future;
 mod gateway;
 mod guard;
 mod http;
-mod key;
 mod layer;
 mod look_up;
 mod resolve;
@@ -134,8 +136,10 @@ mod tests;
 
 pub use self::config::{ArmPolicy, IdempotencyConfig, WhileInFlight};
 pub use self::future::IdempotencyFuture;
-pub use self::http::{CaptureResponse, GuardedHttp, IDEMPOTENT_REPLAYED, IdentifyRequest};
-pub use self::key::{IDEMPOTENCY_KEY, key_of};
+pub use self::http::{
+    CaptureResponse, GuardedHttp, IDEMPOTENCY_KEY, IDEMPOTENCY_STATUS, IDEMPOTENT_REPLAYED, IdentifyRequest,
+    KeyScope, key_of,
+};
 pub use self::layer::{IdempotencyLayer, StillRunning, StoreTooWeak};
 pub use self::resolve::{Finding, Resolution, resolve_open, stored_answer};
 pub use self::service::Idempotency;

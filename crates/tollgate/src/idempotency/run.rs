@@ -85,7 +85,7 @@ where
     let Ok(answer) = caught(|| inner.call(req)).await else {
         tracing::error!(target: "tollgate::idempotency", record = ?token.key, "the guarded call panicked: outcome unknown");
         settle(&guard, token, Settlement::Unknown(Doubt::Panicked), &config).await;
-        return protocol.refuse(Rejection::new(RejectionKind::OutcomeUnknown));
+        return protocol.in_doubt(None);
     };
     let last = protocol.judge(&answer).effect;
     match key.ledger().total(last) {
@@ -95,8 +95,10 @@ where
                 executed: total == Effect::Executed,
                 envelope,
             };
-            settle(&guard, token, Settlement::Completed(completion), &config).await;
-            answer
+            match settle(&guard, token, Settlement::Completed(completion), &config).await {
+                true => answer,
+                false => protocol.not_stored(answer),
+            }
         }
         Effect::NotSent | Effect::TurnedAway => {
             settle(&guard, token, Settlement::Released, &config).await;
@@ -106,11 +108,7 @@ where
             tracing::warn!(target: "tollgate::idempotency", record = ?token.key, epoch = token.epoch, "outcome unknown");
             settle(&guard, token, Settlement::Unknown(Doubt::AnswerInDoubt), &config).await;
             // the last attempt may say "not sent" where the sum says otherwise: do not repeat the lie
-            if last == Effect::Unknown {
-                answer
-            } else {
-                protocol.refuse(RejectionKind::OutcomeUnknown.into())
-            }
+            protocol.in_doubt((last == Effect::Unknown).then_some(answer))
         }
     }
 }
@@ -151,26 +149,31 @@ async fn still_held<St: IdempotencyStore, P: Send + Sync + 'static>(
 const BACKGROUND_TRIES: u32 = 60;
 
 /// The one write that must not be given up early. Waits for the store as long as the settings allow, then goes on in a
-/// tracked task while the caller hears the truth.
+/// tracked task while the caller hears the truth. Whether the store has answered.
 pub(super) async fn settle<St: IdempotencyStore, P: Send + Sync + 'static>(
     guard: &Arc<Guard<St, P>>,
     token: Token,
     settlement: Settlement,
     config: &IdempotencyConfig,
-) {
+) -> bool {
     match guard.store.settle(token, &settlement).await {
-        Ok(settled) => return report(token, &settlement, settled),
+        Ok(settled) => {
+            report(token, &settlement, settled);
+            return true;
+        }
         Err(error) => {
             tracing::warn!(target: "tollgate::idempotency", %error, "the store did not settle; trying again")
         }
     }
     let again = settle_with_retries(guard, token, &settlement, u32::MAX);
-    if tokio::time::timeout(config.settle_patience, again).await.is_err() {
-        tracing::error!(target: "tollgate::idempotency", record = ?token.key, "the answer is told before it is stored");
-        let guard = Arc::clone(guard);
-        let tracker = guard.tracker.clone();
-        tracker.spawn(async move { settle_with_retries(&guard, token, &settlement, BACKGROUND_TRIES).await });
+    if tokio::time::timeout(config.settle_patience, again).await.is_ok() {
+        return true;
     }
+    tracing::error!(target: "tollgate::idempotency", record = ?token.key, "the answer is told before it is stored");
+    let guard = Arc::clone(guard);
+    let tracker = guard.tracker.clone();
+    tracker.spawn(async move { settle_with_retries(&guard, token, &settlement, BACKGROUND_TRIES).await });
+    false
 }
 
 async fn settle_with_retries<St: IdempotencyStore, P>(

@@ -1,4 +1,3 @@
-use super::key::key_of;
 use super::*;
 use ::http::{HeaderMap, HeaderValue};
 use proptest::prelude::*;

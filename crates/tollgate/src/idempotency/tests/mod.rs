@@ -1,10 +1,12 @@
 //! The layer over a gateway that counts what it books.
 
+mod answers;
 mod cut;
 mod headers;
 mod look_up;
 mod over_http;
 mod stores;
+mod stripe;
 mod typed;
 
 use super::*;

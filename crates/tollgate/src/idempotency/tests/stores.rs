@@ -10,14 +10,14 @@ use tower::{Layer, ServiceExt};
 
 /// Fails the steps that the switch names, so many times.
 #[derive(Clone)]
-struct Flaky {
+pub(super) struct Flaky {
     inner: MemoryIdempotency,
     failing: Arc<AtomicU32>,
     step: &'static str,
 }
 
 impl Flaky {
-    fn new(step: &'static str, times: u32) -> Self {
+    pub(super) fn new(step: &'static str, times: u32) -> Self {
         Self {
             inner: store().0,
             failing: Arc::new(AtomicU32::new(times)),

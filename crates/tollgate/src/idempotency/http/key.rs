@@ -31,22 +31,47 @@ pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
 /// assert!(key_of(&headers).is_err()); // two keys: neither is taken
 /// ```
 pub fn key_of(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, Rejection> {
-    let mut values = headers.get_all(IDEMPOTENCY_KEY).iter();
-    let Some(value) = values.next() else {
-        return Ok(None);
+    KeyRules::LENIENT.read(headers)
+}
+
+/// Which keys are taken, beyond what [`key_of`] refuses anyway.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct KeyRules {
+    pub(super) quoted_only: bool,
+    pub(super) shortest: usize,
+}
+
+impl KeyRules {
+    pub(super) const LENIENT: Self = Self {
+        quoted_only: false,
+        shortest: 1,
     };
-    if values.next().is_some() {
-        return Err(invalid("the header is there more than once"));
-    }
-    let text = value.to_str().map_err(|_| invalid("the header is not ASCII"))?;
-    let content = match text.trim_matches([' ', '\t']).strip_prefix('"') {
-        Some(quoted) => unquoted(quoted).ok_or_else(|| invalid("the quoted string is malformed"))?,
-        None => bare(text.trim_matches([' ', '\t']))
-            .ok_or_else(|| invalid("a bare key holds visible ASCII without commas and quotes"))?,
-    };
-    match IdempotencyKey::new(content.as_ref()) {
-        Ok(key) => Ok(Some(key)),
-        Err(error) => Err(Rejection::new(RejectionKind::KeyInvalid).because(error.to_string())),
+
+    pub(super) fn read(self, headers: &HeaderMap) -> Result<Option<IdempotencyKey>, Rejection> {
+        let mut values = headers.get_all(IDEMPOTENCY_KEY).iter();
+        let Some(value) = values.next() else {
+            return Ok(None);
+        };
+        if values.next().is_some() {
+            return Err(invalid("the header is there more than once"));
+        }
+        let text = value.to_str().map_err(|_| invalid("the header is not ASCII"))?;
+        let text = text.trim_matches([' ', '\t']);
+        let content = match text.strip_prefix('"') {
+            Some(quoted) => unquoted(quoted).ok_or_else(|| invalid("the quoted string is malformed"))?,
+            None if self.quoted_only => return Err(invalid("the key must be a quoted string")),
+            None => bare(text)
+                .ok_or_else(|| invalid("a bare key holds visible ASCII without commas and quotes"))?,
+        };
+        if content.len() < self.shortest {
+            let least = self.shortest;
+            return Err(Rejection::new(RejectionKind::KeyInvalid)
+                .because(format!("a key has at least {least} bytes")));
+        }
+        match IdempotencyKey::new(content.as_ref()) {
+            Ok(key) => Ok(Some(key)),
+            Err(error) => Err(Rejection::new(RejectionKind::KeyInvalid).because(error.to_string())),
+        }
     }
 }
 

@@ -5,6 +5,7 @@
 //! | [`conformance`] | what every store must keep, as one test per property and port |
 //! | [`gateway`] | a scripted gateway with a ledger of its own: what money really moved |
 //! | [`fault`] | stores that fail at a chosen operation, futures that are dropped at each await |
+//! | `http_conformance` | does any HTTP server honour `Idempotency-Key`? Forty cases from outside (feature `http-conformance`) |
 //! | [`probe`] | services that watch how they are treated: calls, readiness, cancellation |
 //! | [`RuntimeClock`] | wall-clock time that follows tokio's, paused or not |
 //!
@@ -16,6 +17,9 @@ mod clock;
 pub mod conformance;
 pub mod fault;
 pub mod gateway;
+#[cfg(feature = "http-conformance")]
+#[cfg_attr(docsrs, doc(cfg(feature = "http-conformance")))]
+pub mod http_conformance;
 pub mod probe;
 
 pub use clock::RuntimeClock;

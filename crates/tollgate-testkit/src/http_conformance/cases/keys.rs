@@ -16,7 +16,7 @@ cases! {
     5 "bare-key", "a bare key with : and / in it, twice", "one effect, one answer", bare;
     6 "quoted-key", "a quoted key (RFC 9651), twice", "one effect, one answer", in_quotes;
     7 "quoted-is-bare", "one key bare and then in quotes", "one effect; not applicable to stripe, where quotes belong to the key", quoted_is_bare;
-    8 "longest-key", "a key of 255 bytes, twice", "one effect, one answer", longest;
+    8 "longest-keys", "two keys of 255 bytes that differ in the last, each with its own request, twice", "two effects, two answers", longest;
     9 "overlong-keys", "two keys of 300 bytes that differ in the last, each with its own request",
         "both refused, or both protected and told apart: never cut, never ignored", overlong;
 }
@@ -98,8 +98,16 @@ async fn in_quotes(probe: &Probe) -> Result<Finding, Unusable> {
 }
 
 async fn longest(probe: &Probe) -> Result<Finding, Unusable> {
-    let key = format!("{:x<255}", probe.key());
-    twice(probe, &if probe.target.quoted { quoted(&key) } else { key }).await
+    let (mut look, before) = (Look::default(), probe.count().await?);
+    let stem = format!("{:x<254}", probe.key());
+    for end in ['a', 'b'] {
+        let ask = probe.ask(&format!("{stem}{end}"));
+        let (first, again) = (probe.send(&ask).await, probe.send(&ask).await);
+        look.saw(row(&[&first, &again]));
+        look.must(succeeded(&first), "the key is not taken, or for another one");
+        look.must(same(&first, &again), "two different answers");
+    }
+    Ok(look.effects(probe.count().await? - before, 2).done())
 }
 
 /// The header as it is, twice: one effect, one answer.

@@ -6,6 +6,8 @@
 //! | `order.rs` | does each layer stand where it should, and what does a wrong order cost? |
 //! | `shapes.rs` | can everything be sent, shared, cloned and printed? |
 //! | `allocations.rs` | what does a call through the layers allocate? |
+//! | `http_conformance/` | do our servers pass the black-box runner, and servers broken on purpose not? |
+//! | `stripe_python/` | does Stripe's own Python library get along with a server that wears the layer? |
 //!
 //! This library holds nothing but the README's examples, as doctests.
 

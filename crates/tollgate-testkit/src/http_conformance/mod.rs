@@ -28,7 +28,7 @@
 //!
 //! # What it does to the server
 //!
-//! It has effects: some two hundred of them. Nobody else may use the endpoint meanwhile, or the count is off. Connections are HTTP/1.1,
+//! It has effects: about a hundred, and more on a server that protects nothing. Nobody else may use the endpoint meanwhile, or the count is off. Connections are HTTP/1.1,
 //! one per request, without TLS.
 
 mod case;

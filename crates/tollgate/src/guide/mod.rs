@@ -7,7 +7,10 @@
 //! | [`settings`] | every default, and why |
 //! | [`stores`] | which store guards what, and what each can lose |
 //! | [`operations`] | doubts, shutdown, crashes, audits |
+//! | [`conformance`] | does a server, any server, honour `Idempotency-Key`? |
 
+#[doc = include_str!("conformance.md")]
+pub mod conformance {}
 #[doc = include_str!("operations.md")]
 pub mod operations {}
 #[doc = include_str!("ordering.md")]

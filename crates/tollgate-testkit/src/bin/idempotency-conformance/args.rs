@@ -56,7 +56,7 @@ how
   --help                  this page
 
 Exit status: 0 when no case failed, 1 when one did, 2 when the options are wrong or the server cannot be looked at.
-It has some two hundred effects on the server, and nobody else may use it meanwhile.";
+It has up to two hundred and fifty effects on the server, and nobody else may use it meanwhile.";
 
 /// What to do.
 #[derive(Debug)]

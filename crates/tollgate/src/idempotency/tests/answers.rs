@@ -203,7 +203,7 @@ async fn a_store_that_fails_is_told_before_and_after() {
             .route("/charges", post(|| async { "charged" }))
             .layer(layer)
     };
-    let before = send(&over(Flaky::new("begin", 1)), request("k", "a")).await;
+    let before = send(&over(Flaky::new("begin", u32::MAX)), request("k", "a")).await;
     assert!(before.headers().contains_key(header::RETRY_AFTER));
     assert_eq!(problem(before).await, told("store-unavailable", 503, "same-key"));
 
@@ -282,14 +282,11 @@ async fn words_can_be_chosen() {
 #[tokio::test]
 async fn keys_can_be_held_to_more() {
     let app = answering(GuardedHttp::ietf().quoted_keys_only().min_key_length(8), ok);
-    for (key, status) in [("\"12345678\"", 200), ("12345678", 400), ("\"1234567\"", 400)] {
+    // the length is the key's, not the header's: escapes do not count
+    let short = r#""\"\"\"\"""#;
+    for (key, status) in [("\"12345678\"", 200), ("12345678", 400), (short, 400)] {
         assert_eq!(send(&app, request(key, "")).await.status(), status, "{key}");
     }
-    // the length is the key's, not the header's: escapes do not count
-    assert_eq!(
-        send(&app, request("\"\\\"\\\"\\\"\\\"\"", "")).await.status(),
-        400
-    );
 }
 
 #[tokio::test]

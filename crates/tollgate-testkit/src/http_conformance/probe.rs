@@ -224,7 +224,7 @@ impl Probe {
         let until = Instant::now() + self.target.timeout;
         let mut last = self.count().await?;
         loop {
-            sleep(Duration::from_millis(250)).await;
+            sleep(self.target.settle).await;
             let now = self.count().await?;
             if now == last || Instant::now() > until {
                 return Ok(now - before);

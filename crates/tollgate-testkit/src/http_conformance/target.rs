@@ -152,6 +152,7 @@ pub struct Target {
     pub(super) headers: Vec<(HeaderName, HeaderValue)>,
     pub(super) profile: Profile,
     pub(super) timeout: Duration,
+    pub(super) settle: Duration,
     pub(super) parallel: u32,
     pub(super) oversize: usize,
     pub(super) variants: BTreeMap<Variant, (Option<String>, Option<String>)>,
@@ -209,6 +210,7 @@ impl Target {
             )],
             profile: Profile::Auto,
             timeout: Duration::from_secs(10),
+            settle: Duration::from_millis(250),
             parallel: 50,
             oversize: 2 << 20,
             variants: BTreeMap::new(),
@@ -265,6 +267,14 @@ impl Target {
     #[must_use]
     pub const fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
+        self
+    }
+
+    /// Sets how long the counter must stand still before it is believed (default: 250 ms), where a call that was cut off may still be at
+    /// work.
+    #[must_use]
+    pub const fn settle(mut self, still: Duration) -> Self {
+        self.settle = still;
         self
     }
 

@@ -48,6 +48,7 @@ requests of other kinds; cases that need one are not applicable without it
 
 how
   --timeout DURATION      for each answer and command (default: 10s)
+  --settle DURATION       how long the counter must stand still before it is believed (default: 250ms)
   --parallel N            copies at once, at most (default: 50)
   --oversize BYTES        of a request that is too large (default: 2097152)
   --only CASE             this case, by number or name; may be given several times
@@ -89,6 +90,7 @@ struct Said {
     same_caller: Option<(HeaderName, HeaderValue)>,
     commands: Commands,
     timeout: Option<Duration>,
+    settle: Option<Duration>,
     parallel: Option<u32>,
     oversize: Option<usize>,
     only: Vec<&'static Case>,
@@ -142,10 +144,8 @@ impl Said {
             "--expire" => self.commands.expire = Some(value),
             "--store-down" => self.commands.store_down = Some(value),
             "--store-up" => self.commands.store_up = Some(value),
-            "--timeout" => {
-                let parsed = humantime::parse_duration(&value);
-                self.timeout = Some(parsed.map_err(|error| format!("{option}: {value:?}: {error}"))?);
-            }
+            "--timeout" => self.timeout = Some(duration(option, &value)?),
+            "--settle" => self.settle = Some(duration(option, &value)?),
             "--parallel" => {
                 self.parallel = Some(number(option, &value, "a number")?);
                 if self.parallel < Some(2) {
@@ -206,6 +206,9 @@ impl Said {
         if let Some(timeout) = self.timeout {
             target = target.timeout(timeout);
         }
+        if let Some(still) = self.settle {
+            target = target.settle(still);
+        }
         if let Some(copies) = self.parallel {
             target = target.parallel(copies);
         }
@@ -234,6 +237,10 @@ fn number<T: std::str::FromStr>(option: &str, value: &str, what: &str) -> Result
     value
         .parse()
         .map_err(|_| format!("{option}: {value:?} is not {what}"))
+}
+
+fn duration(option: &str, value: &str) -> Result<Duration, String> {
+    humantime::parse_duration(value).map_err(|error| format!("{option}: {value:?}: {error}"))
 }
 
 fn header(option: &str, line: &str) -> Result<(HeaderName, HeaderValue), String> {

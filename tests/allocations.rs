@@ -16,9 +16,10 @@ use tollgate::retry::{RetryConfig, RetryLayer};
 use tollgate::timing::TimingLayer;
 use tollgate_core::gateway::{Call, GetPayment, NewPayment, RefundReceipt, Sale};
 use tollgate_core::id::{InstrumentToken, MerchantReference, PaymentId, RefundId};
+use tollgate_core::store::idempotency::seal::{Keyring, Sealed};
 use tollgate_core::store::memory::MemoryIdempotency;
 use tollgate_core::store::quota::Quota;
-use tollgate_core::{IdempotencyKey, PaymentError, Secrets};
+use tollgate_core::{IdempotencyKey, PaymentError, Secret, Secrets};
 use tower::{Layer, Service, ServiceBuilder, service_fn};
 
 fn runtime() -> tokio::runtime::Runtime {
@@ -42,7 +43,7 @@ where
     }
 }
 
-/// How many allocations one call costs, once warm.
+/// How many allocations one call costs, once warm: the least of ten, as a table of the store may happen to grow in one of them.
 fn count<Req, S>(service: &mut S, mut req: impl FnMut() -> Req) -> u64
 where
     S: Service<Req, Error: std::fmt::Debug>,
@@ -52,11 +53,14 @@ where
     for _ in 0..100 {
         call(service, req()).unwrap();
     }
-    let prepared = req();
-    measure(|| {
-        call(service, prepared).unwrap();
-    })
-    .count_total
+    let each = (0..10).map(|_| {
+        let prepared = req();
+        let spent = measure(|| {
+            call(service, prepared).unwrap();
+        });
+        spent.count_total
+    });
+    each.min().unwrap()
 }
 
 fn get() -> Call<GetPayment> {
@@ -162,6 +166,63 @@ fn a_guarded_call_stays_under_its_ceiling() {
     });
     let replay = count(&mut guarded, || sale(1));
     println!("allocations: {fresh} for a new key, {replay} for a replay");
-    assert!(fresh <= 8, "{fresh} for a new key");
-    assert!(replay <= 5, "{replay} for a replay");
+    assert!(fresh <= 3, "{fresh} for a new key");
+    assert!(replay <= 2, "{replay} for a replay");
+}
+
+/// A call that has to wait is listed for whoever shuts down, in a slot that is used again: no allocation for it. Neither is there one for
+/// a task: it runs where its caller polls it.
+#[test]
+fn a_guarded_call_that_waits_costs_no_more() {
+    let waiting = |pauses: u32| {
+        let store = MemoryIdempotency::with(1_000_000, tollgate_core::SystemClock);
+        let mut guarded = IdempotencyLayer::dangerous_gateway(store, Secrets::ephemeral()).layer(service_fn(
+            move |_: Call<Sale>| {
+                let mut left = pauses;
+                std::future::poll_fn(move |_| match left {
+                    0 => Poll::Ready(Ok::<_, PaymentError>(())),
+                    _ => {
+                        left -= 1;
+                        Poll::Pending
+                    }
+                })
+            },
+        ));
+        let runtime = runtime();
+        let _inside = runtime.enter();
+        let mut once = |req: Call<Sale>| {
+            let mut task = Context::from_waker(Waker::noop());
+            let mut future = std::pin::pin!(guarded.call(req));
+            while future.as_mut().poll(&mut task).is_pending() {}
+        };
+        // warm: every shard has had its slot
+        for number in 0..500 {
+            once(sale(number));
+        }
+        let each = (1_000..1_010).map(|number| {
+            let prepared = sale(number);
+            measure(|| once(prepared)).count_total
+        });
+        each.min().unwrap()
+    };
+    let (at_once, after_a_while) = (waiting(0), waiting(3));
+    assert_eq!(after_a_while, at_once);
+}
+
+/// Sealing costs its buffers: one for the form and one for its shared copy; and one for the content, its head and its body on the way out.
+#[test]
+fn sealing_costs_its_buffers() {
+    let store = MemoryIdempotency::with(1_000_000, tollgate_core::SystemClock);
+    let ring = Keyring::new("2026-11", &Secret::new(vec![7; 32])).unwrap();
+    let mut guarded = IdempotencyLayer::dangerous_gateway(Sealed::new(store, ring), Secrets::ephemeral())
+        .layer(service_fn(|_: Call<Sale>| ready(Ok::<_, PaymentError>(()))));
+    let mut number = 0;
+    let fresh = count(&mut guarded, || {
+        number += 1;
+        sale(number)
+    });
+    let replay = count(&mut guarded, || sale(1));
+    println!("allocations, sealed: {fresh} for a new key, {replay} for a replay");
+    assert!(fresh <= 5, "{fresh} for a new key");
+    assert!(replay <= 3, "{replay} for a replay");
 }

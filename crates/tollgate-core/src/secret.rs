@@ -61,15 +61,15 @@ pub struct WeakSecret {
 
 /// HMAC-SHA-256 (RFC 2104, FIPS 180-4) with the pads absorbed once.
 #[derive(Clone)]
-struct Keyed(Hmac<Sha256>);
+pub(crate) struct Keyed(Hmac<Sha256>);
 
 impl Keyed {
-    fn new(secret: &[u8]) -> Self {
+    pub(crate) fn new(secret: &[u8]) -> Self {
         #[expect(clippy::expect_used, reason = "HMAC takes keys of any length")]
         Self(Hmac::new_from_slice(secret).expect("any length"))
     }
 
-    fn mac(&self, parts: &[&[u8]]) -> [u8; 32] {
+    pub(crate) fn mac(&self, parts: &[&[u8]]) -> [u8; 32] {
         let mut mac = self.0.clone();
         for part in parts {
             mac.update(part);

@@ -25,9 +25,11 @@ use tollgate::retry::{RetryConfig, RetryLayer};
 use tollgate::timing::TimingLayer;
 use tollgate_core::gateway::{Call, NewPayment, RefundReceipt, Sale};
 use tollgate_core::id::{InstrumentToken, MerchantReference, PaymentId, RefundId};
+use tollgate_core::store::idempotency::IdempotencyStore;
+use tollgate_core::store::idempotency::seal::{Keyring, Sealed};
 use tollgate_core::store::memory::{MemoryAudit, MemoryIdempotency};
 use tollgate_core::store::quota::Quota;
-use tollgate_core::{IdempotencyKey, PaymentError, Secrets, SystemClock};
+use tollgate_core::{IdempotencyKey, PaymentError, Secret, Secrets, SystemClock};
 use tower::{Layer, Service, ServiceBuilder, service_fn};
 
 type Answer = Result<RefundReceipt, PaymentError>;
@@ -209,6 +211,62 @@ fn over_http(c: &mut Criterion) {
     group.finish();
 }
 
+/// What sealing costs: a typed answer of about fifty bytes, and a body of 16 KiB.
+fn sealed(c: &mut Criterion) {
+    let rows = || MemoryIdempotency::with(100_000_000, SystemClock);
+    let ring = || Keyring::new("bench", &Secret::new(vec![7; 32])).unwrap();
+    new_and_replay(c, "plain", rows());
+    new_and_replay(c, "sealed", Sealed::new(rows(), ring()));
+}
+
+fn new_and_replay(c: &mut Criterion, name: &str, store: impl IdempotencyStore + Clone) {
+    let mut group = c.benchmark_group("seal");
+    let mut typed = IdempotencyLayer::dangerous_gateway(store.clone(), Secrets::ephemeral()).layer(gateway());
+    let mut number = 0_u64;
+    let mut sale = move || {
+        number += 1;
+        Call::new(Sale {
+            key: IdempotencyKey::new(format!("key-{number}")).unwrap(),
+            payment: payment(),
+        })
+    };
+    let first = sale();
+    group.bench_function(format!("typed, new key, {name}"), |b| {
+        b.iter_batched(
+            &mut sale,
+            |sale| call(&mut typed, sale),
+            criterion::BatchSize::SmallInput,
+        );
+    });
+    let _ = call(&mut typed, first.clone());
+    group.bench_function(format!("typed, replay, {name}"), |b| {
+        b.iter(|| call(&mut typed, first.clone()))
+    });
+
+    let handler = service_fn(|_: Request<Full<Bytes>>| {
+        ready(Ok::<_, Infallible>(Response::new(Full::from(vec![
+            b'x';
+            16 << 10
+        ]))))
+    });
+    let mut http = IdempotencyLayer::dangerous_http(store, Secrets::ephemeral()).layer(handler);
+    let request = || {
+        Request::post("/charges")
+            .header("idempotency-key", "k")
+            .body(Full::from("12.00"))
+            .unwrap()
+    };
+    let _ = call(&mut http, request());
+    group.bench_function(format!("16 KiB over HTTP, replay, {name}"), |b| {
+        b.iter_batched(
+            request,
+            |req| call(&mut http, req),
+            criterion::BatchSize::SmallInput,
+        );
+    });
+    group.finish();
+}
+
 fn all(c: &mut Criterion) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
@@ -218,6 +276,7 @@ fn all(c: &mut Criterion) {
     each(c);
     stacks(c);
     over_http(c);
+    sealed(c);
 }
 
 criterion_group!(benches, all);

@@ -46,7 +46,7 @@
 mod gateway;
 pub mod guide;
 pub mod http;
-#[cfg(any(feature = "circuit_breaker", feature = "retry"))]
+#[cfg(any(feature = "circuit_breaker", feature = "idempotency", feature = "retry"))]
 mod spread;
 
 #[cfg(feature = "audit")]

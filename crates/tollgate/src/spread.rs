@@ -22,4 +22,13 @@ impl Spread {
         let n = (n ^ (n >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         n ^ (n >> 31)
     }
+
+    /// This long, give or take a tenth.
+    #[cfg(feature = "idempotency")]
+    pub(crate) fn around(&self, time: std::time::Duration) -> std::time::Duration {
+        // 900 to 1100 thousandths
+        let thousandths = u32::try_from(900 + self.next() % 201).unwrap_or(1000);
+        time.checked_mul(thousandths)
+            .map_or(time, |stretched| stretched / 1000)
+    }
 }

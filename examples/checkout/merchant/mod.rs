@@ -31,7 +31,8 @@ use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tollgate::idempotency::{IdempotencyConfig, IdempotencyLayer, WhileInFlight};
+use tollgate::audit::AuditLog;
+use tollgate::idempotency::{Doubts, IdempotencyConfig, IdempotencyLayer, Upkeep, WhileInFlight};
 use tollgate::rate_limit::{LocalLimit, RateLimitLayer};
 use tollgate::timing::TimingLayer;
 use tollgate::webhook::{Stripe, WebhookLayer};
@@ -44,7 +45,7 @@ use tower_http::trace::TraceLayer;
 /// Everything the handlers need.
 pub struct Shop {
     pub secrets: Secrets,
-    pub payments: Sqlite,
+    pub doubts: Doubts<Sqlite>,
     pub acquirer: stack::Acquirer,
     pub books: Arc<books::Books>,
     pub orders: orders::Orders,
@@ -62,10 +63,15 @@ pub async fn run(args: RoleArgs) -> Result<(), Error> {
     let orders = orders::Orders::new(&args, &acquirer, Arc::clone(&books), shop_file.clone())?;
     orders.keep_recovering();
     let guard = IdempotencyLayer::http(shop_file.clone(), secrets.clone())?.config(in_flight());
+    for store in [&payments, &shop_file] {
+        tokio::spawn(Upkeep::default().run(store.clone()));
+    }
+    let said = AuditLog::new(shop_file.clone(), "operators", secrets.clone());
+    let doubts = Doubts::new(payments, said);
     let webhooks = WebhookLayer::new(Stripe::new(&[Secret::new(SECRET.to_owned())])?, shop_file);
     let shop = Arc::new(Shop {
         secrets,
-        payments,
+        doubts,
         acquirer,
         books,
         orders,

@@ -9,10 +9,10 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use std::sync::{Arc, Mutex, PoisonError};
 use tollgate::Gateway;
-use tollgate::idempotency::{Finding, resolve_open, stored_answer};
+use tollgate::idempotency::{Finding, stored_answer};
 use tollgate_core::gateway::{Call, Lookup, LookupPayment, Payment, Sale};
 use tollgate_core::id::{MerchantReference, PaymentId};
-use tollgate_core::store::idempotency::{IdempotencyStore, Unresolved};
+use tollgate_core::store::idempotency::Unresolved;
 use tollgate_core::{Clock, PaymentError, SystemClock};
 use tollgate_reconcile::{Class, Handlers, RawRow, Reader, Reconciler, Row, Sheet, Side};
 use tower::ServiceExt;
@@ -25,14 +25,18 @@ fn failed(error: impl std::fmt::Display) -> (StatusCode, String) {
 
 /// `GET /operations/open`: the charges nobody knows the outcome of.
 pub async fn open(State(shop): State<Arc<Shop>>) -> Told {
-    let open = shop.payments.unresolved(None, 100).await.map_err(failed)?;
-    let phases: Vec<_> = open.iter().map(|open| format!("{:?}", open.phase)).collect();
+    let (mut keys, mut phases) = (shop.doubts.open(), Vec::new());
+    while let Some(open) = keys.next().await.map_err(failed)? {
+        phases.push(format!("{:?}", open.unresolved.phase));
+    }
     Ok(Json(json!({ "open": phases })))
 }
 
-/// `POST /operations/resolve`: asks the acquirer about each of them, by the key that was sent to it.
+/// `POST /operations/resolve`: asks the acquirer about each of them, by the key that was sent to it. Each finding goes to the audit log.
 pub async fn resolve(State(shop): State<Arc<Shop>>) -> Told {
-    let pass = resolve_open(&shop.payments, "operator", |open| look(&shop, open))
+    let pass = shop
+        .doubts
+        .resolve_open("operator", |open| look(&shop, open))
         .await
         .map_err(failed)?;
     Ok(Json(

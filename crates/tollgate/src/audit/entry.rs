@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::time::Duration;
-use tollgate_core::{Advice, Blame, Effect, Verdict};
+use tollgate_core::{Advice, Blame, Effect, Timestamp};
 
 /// Which moment an entry tells of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,15 +45,52 @@ pub struct Entry {
     /// How long it took, in microseconds.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub took_us: Option<u64>,
+    /// What was said about an open key, where the operation is `resolve`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub resolution: Option<Resolution>,
+}
+
+/// What a person or a resolver said about a key whose outcome was open.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resolution {
+    /// The record, as 64 hex digits. Never the client's key.
+    pub record: String,
+    /// At which epoch.
+    pub epoch: u64,
+    /// As of when the evidence counts, by the store's clock: microseconds since the Unix epoch.
+    pub as_of: Timestamp,
+    /// Who said it.
+    pub actor: String,
+    /// Why.
+    pub reason: String,
+    /// What: `executed`, `declined`, or `absent`.
+    pub says: String,
+    /// What became of it: `resolved`, `stale`, `too_early`, `failed` (certainly not written), or `in_doubt`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub written: Option<String>,
 }
 
 impl Entry {
-    pub(super) fn ended(&self, kind: Kind, verdict: Option<&Verdict>, took: Duration) -> Self {
+    /// An intent, of which nothing is known but what is about to be done.
+    pub(crate) fn intent(call: String, operation: &str) -> Self {
+        Self {
+            v: 1,
+            kind: Kind::Intent,
+            call,
+            attempt: 0,
+            operation: operation.to_owned(),
+            caller: None,
+            effect: None,
+            advice: None,
+            blame: None,
+            took_us: None,
+            resolution: None,
+        }
+    }
+
+    pub(super) fn ended(&self, kind: Kind, took: Duration) -> Self {
         Self {
             kind,
-            effect: verdict.map(|verdict| verdict.effect),
-            advice: verdict.map(|verdict| verdict.advice),
-            blame: verdict.map(|verdict| verdict.blame),
             took_us: Some(u64::try_from(took.as_micros()).unwrap_or(u64::MAX)),
             ..self.clone()
         }

@@ -45,7 +45,7 @@ impl<St: AuditStore> AuditLog<St> {
         self.0.lost.load(Relaxed)
     }
 
-    pub(super) fn next_call(&self) -> String {
+    pub(crate) fn next_call(&self) -> String {
         format!("{}-{}", hex(&self.0.process), self.0.calls.fetch_add(1, Relaxed))
     }
 
@@ -53,7 +53,7 @@ impl<St: AuditStore> AuditLog<St> {
         hex(&self.0.secrets.pseudonym("audit/caller", caller)[..8])
     }
 
-    pub(super) fn append(&self, body: Arc<[u8]>) -> St::Future<tollgate_core::store::audit::Receipt> {
+    pub(crate) fn append(&self, body: Arc<[u8]>) -> St::Future<tollgate_core::store::audit::Receipt> {
         self.0.store.append(&self.0.chain, body)
     }
 

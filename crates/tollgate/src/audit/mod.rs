@@ -37,7 +37,8 @@
 //! # What an entry holds
 //!
 //! One JSON object: `v`, `kind` (`intent`, `outcome`, `abandoned`), `call` (joins intent and outcome), `attempt`, `operation`, `caller` (a
-//! keyed pseudonym), and for an outcome `effect`, `advice`, `blame`, `took_us`. No bodies, no keys, no instruments, no card data.
+//! keyed pseudonym), and for an outcome `effect`, `advice`, `blame`, `took_us`. No bodies, no keys, no instruments, no card data. What operators and resolvers say about open keys goes to the same chain
+//! (`operation` is `resolve`), with a `resolution`: record, epoch, who, why, what, and what became of it.
 //!
 //! # When it acts
 //!
@@ -52,11 +53,14 @@
 mod entry;
 mod layer;
 mod log;
+mod open;
 mod service;
 #[cfg(test)]
 mod tests;
 
-pub use entry::{Entry, Kind};
+pub use entry::{Entry, Kind, Resolution};
 pub use layer::AuditLayer;
 pub use log::AuditLog;
+#[cfg(feature = "idempotency")]
+pub(crate) use open::Open;
 pub use service::{Audit, AuditFuture};

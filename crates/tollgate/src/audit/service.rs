@@ -1,15 +1,13 @@
 //! Intent, call, outcome: top to bottom.
 
-use super::entry::{Entry, Kind};
+use super::entry::Entry;
 use super::log::AuditLog;
+use super::open::Open;
 use pin_project_lite::pin_project;
 use std::fmt;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
-use tokio::runtime::Handle;
-use tokio::time::Instant;
 use tollgate_core::id::CallerId;
 use tollgate_core::protocol::{Answers, Requests};
 use tollgate_core::store::audit::AuditStore;
@@ -71,18 +69,11 @@ where
         }
         let context = self.protocol.context(&req);
         let intent = Entry {
-            v: 1,
-            kind: Kind::Intent,
-            call: self.log.next_call(),
             attempt: context.map_or(0, |context| context.attempt),
-            operation: operation.name.to_owned(),
             caller: context
                 .and_then(|context| context.caller.as_ref())
                 .map(|caller| self.log.pseudonym(CallerId::as_str(caller))),
-            effect: None,
-            advice: None,
-            blame: None,
-            took_us: None,
+            ..Entry::intent(self.log.next_call(), operation.name)
         };
         let clone = self.inner.clone();
         let ready = std::mem::replace(&mut self.inner, clone);
@@ -105,54 +96,24 @@ where
     P: Answers<S::Response, S::Error>,
     St: AuditStore,
 {
-    if let Err(error) = log.append(intent.to_bytes()).await {
-        tracing::error!(target: "tollgate::audit", %error, "the intent was not taken: nothing was sent");
-        return protocol
-            .refuse(Rejection::new(RejectionKind::AuditUnavailable).after(Duration::from_secs(1)));
-    }
-    let mut open = Open {
-        log: Some(log),
-        intent,
-        started: Instant::now(),
-        ended: None,
+    let open = match Open::intent(log, intent).await {
+        Ok(open) => open,
+        Err(error) => {
+            tracing::error!(target: "tollgate::audit", %error, "the intent was not taken: nothing was sent");
+            return protocol
+                .refuse(Rejection::new(RejectionKind::AuditUnavailable).after(Duration::from_secs(1)));
+        }
     };
     let answer = ready.call(req).await;
     let verdict = protocol.judge(&answer);
-    let outcome = open
-        .intent
-        .ended(Kind::Outcome, Some(&verdict), open.started.elapsed())
-        .to_bytes();
-    open.ended = Some(outcome.clone());
-    let written = match &open.log {
-        Some(log) => log.append(outcome).await.is_ok(),
-        None => unreachable!("taken only by the drop"),
-    };
-    if written {
-        open.log = None;
-    } // else money may have moved: the answer is the true one, and writing goes on
+    // money may have moved: the answer is the true one, whatever the log says
+    open.outcome(Duration::ZERO, |entry| {
+        entry.effect = Some(verdict.effect);
+        entry.advice = Some(verdict.advice);
+        entry.blame = Some(verdict.blame);
+    })
+    .await;
     answer
-}
-
-/// Between intent and the outcome's being written. Dropped before the answer, the call was abandoned; after it, the outcome is written
-/// on (and may then stand there twice, under one call).
-struct Open<St: AuditStore> {
-    log: Option<AuditLog<St>>,
-    intent: Entry,
-    started: Instant,
-    ended: Option<Arc<[u8]>>,
-}
-
-impl<St: AuditStore> Drop for Open<St> {
-    fn drop(&mut self) {
-        let Some(log) = self.log.take() else { return };
-        let entry = self.ended.take().unwrap_or_else(|| {
-            let took = self.started.elapsed();
-            self.intent.ended(Kind::Abandoned, None, took).to_bytes()
-        });
-        if let Ok(runtime) = Handle::try_current() {
-            runtime.spawn(log.append_at_last(entry));
-        } // no runtime left: the lone intent tells
-    }
 }
 
 pin_project! {

@@ -6,7 +6,7 @@
 //! | [`problems`] | what each code in a problem document means, and what a client does about it |
 //! | [`settings`] | every default, and why |
 //! | [`stores`] | which store guards what, and what each can lose |
-//! | [`operations`] | doubts, shutdown, crashes, audits |
+//! | [`operations`] | doubts and operators, upkeep, sealing, shutdown, crashes, audits |
 //! | [`conformance`] | does a server, any server, honour `Idempotency-Key`? |
 
 #[doc = include_str!("conformance.md")]

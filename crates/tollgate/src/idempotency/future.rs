@@ -4,6 +4,7 @@ use super::config::{IdempotencyConfig, WhileInFlight};
 use super::guard::Guard;
 use super::look_up;
 use super::run::{BoxRun, Claimed, run, settle};
+use super::running::Doing;
 use pin_project_lite::pin_project;
 use std::fmt;
 use std::pin::Pin;
@@ -49,7 +50,7 @@ pin_project! {
         home: Option<Handle>,
         run: fn(Claimed<S, St, P>, Req, Token) -> BoxRun<Answer<S, Req>>,
         detach: fn(BoxRun<Answer<S, Req>>, Option<Handle>),
-        give_back: fn(Arc<Guard<St, P>>, IdempotencyConfig, St::Future<Begun>),
+        give_back: fn(Arc<Guard<St, P>>, IdempotencyConfig, RecordKey, St::Future<Begun>),
         ask: fn(&Arc<Guard<St, P>>, RecordKey),
     }
 
@@ -67,9 +68,11 @@ pin_project! {
                         (this.detach)(run, this.home.take());
                     }
                 }
-                StateProj::Beginning { begin, .. } => {
-                    if let (Some(begin), Some(claimed)) = (begin.take(), this.claimed.take()) {
-                        (this.give_back)(claimed.guard, claimed.config, begin);
+                StateProj::Beginning { begin, pending } => {
+                    if let (Some(begin), Some(claimed), Some(pending)) =
+                        (begin.take(), this.claimed.take(), pending)
+                    {
+                        (this.give_back)(claimed.guard, claimed.config, pending.begin.key, begin);
                     }
                 }
                 _ => {}
@@ -347,15 +350,19 @@ fn detach<T: Send + 'static>(run: BoxRun<T>, home: Option<Handle>) {
 fn give_back<St: IdempotencyStore, P: Send + Sync + 'static>(
     guard: Arc<Guard<St, P>>,
     config: IdempotencyConfig,
+    key: RecordKey,
     begin: St::Future<Begun>,
 ) {
     if let Ok(runtime) = Handle::try_current() {
-        let tracked = guard.tracker.token();
+        let tracked = guard.running.tracker.token();
         runtime.spawn(async move {
             let _tracked = tracked;
-            if let Ok(Begun::Acquired(token)) = begin.await {
-                settle(&guard, token, Settlement::Released, &config).await;
-            }
+            let giving_back = async {
+                if let Ok(Begun::Acquired(token)) = begin.await {
+                    settle(&guard, token, Settlement::Released, &config).await;
+                }
+            };
+            guard.running.named(key, Doing::GivingBack, giving_back).await;
         });
     }
 }

@@ -1,10 +1,11 @@
 //! What every guarded call needs, made once and shared by all services of a layer.
 
 use super::config::{ArmPolicy, IdempotencyConfig};
+use super::ledger::Ledger;
 use super::look_up::LookUp;
+use super::running::Running;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
-use tokio_util::task::TaskTracker;
 use tollgate_core::Secrets;
 use tollgate_core::protocol::Identity;
 use tollgate_core::store::idempotency::{Begin, Owner};
@@ -14,11 +15,13 @@ pub(super) struct Guard<St, P> {
     pub(super) store: St,
     pub(super) protocol: P,
     pub(super) secrets: Secrets,
-    pub(super) tracker: TaskTracker,
+    pub(super) running: Running,
     /// How doubts are ended, if somebody said so.
     pub(super) look_up: OnceLock<LookUp>,
     /// How many repeats wait.
     pub(super) waiting: Arc<AtomicUsize>,
+    /// Where what was found out is told, if somebody said so.
+    pub(super) ledger: OnceLock<Ledger>,
     owners: Owners,
 }
 
@@ -53,11 +56,16 @@ impl<St, P> Guard<St, P> {
             store,
             protocol,
             secrets,
-            tracker: TaskTracker::new(),
+            running: Running::new(),
             look_up: OnceLock::new(),
             waiting: Arc::default(),
+            ledger: OnceLock::new(),
             owners: Owners::new(),
         }
+    }
+
+    pub(super) fn ledger(&self) -> Ledger {
+        self.ledger.get().cloned().unwrap_or_default()
     }
 
     pub(super) fn begin_for(&self, identity: Identity, config: &IdempotencyConfig) -> Begin {

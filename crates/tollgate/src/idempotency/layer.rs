@@ -3,8 +3,11 @@
 use super::config::IdempotencyConfig;
 use super::guard::Guard;
 use super::http::GuardedHttp;
+#[cfg(feature = "audit")]
+use super::ledger::Ledger;
 use super::look_up::LookUp;
-use super::resolve::{Finding, resolve_open};
+use super::resolve::{Finding, pass};
+use super::running::RunningCall;
 use super::service::Idempotency;
 use std::fmt;
 use std::sync::Arc;
@@ -27,12 +30,31 @@ pub struct StoreTooWeak {
 }
 
 /// Guarded calls were still running when the time to drain was over. Their records stay `Armed`; a resolver settles
-/// them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{running} guarded calls were still running when the time to drain was over")]
+/// them, or an operator.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub struct StillRunning {
     /// How many.
     pub running: usize,
+    /// Which, the longest first. A call that has never had to wait is counted and not named.
+    pub left: Vec<RunningCall>,
+}
+
+impl fmt::Display for StillRunning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const NAMED: usize = 10;
+        let Self { running, left } = self;
+        write!(
+            f,
+            "{running} guarded calls were still running when the time to drain was over"
+        )?;
+        for (number, call) in left.iter().take(NAMED).enumerate() {
+            write!(f, "{} {call}", if number == 0 { ":" } else { "," })?;
+        }
+        match left.len().saturating_sub(NAMED) {
+            0 => Ok(()),
+            more => write!(f, ", and {more} more"),
+        }
+    }
 }
 
 /// One key, at most one effect. See the [module](super) for the lesson.
@@ -101,7 +123,7 @@ impl<St: IdempotencyStore, P> IdempotencyLayer<St, P> {
         self
     }
 
-    /// Sets how doubts are ended (default: by whoever calls [`resolve_open`]). `look` asks the gateway about one key, as there; `actor`
+    /// Sets how doubts are ended (default: by whoever calls [`resolve_open`](super::resolve_open)). `look` asks the gateway about one key, as there; `actor`
     /// stands in the record's evidence. From then on
     ///
     /// * a repeat that meets an unknown outcome has it looked up at once and waits for that, up to
@@ -135,6 +157,19 @@ impl<St: IdempotencyStore, P> IdempotencyLayer<St, P> {
         self
     }
 
+    /// Also writes what the [resolver](Self::resolver) finds to an audit log (default: to none), each finding before it is stored and how that
+    /// went after. When the log does not take a finding, it is not stored: the key stays open until the next look. It holds for every clone of
+    /// this layer; the first one set stays.
+    #[cfg(feature = "audit")]
+    #[must_use]
+    pub fn audit_resolutions<A>(self, log: crate::audit::AuditLog<A>) -> Self
+    where
+        A: tollgate_core::store::audit::AuditStore,
+    {
+        let _ = self.guard.ledger.set(Ledger(Some(Arc::new(log))));
+        self
+    }
+
     /// Looks into every open key with the [resolver](Self::resolver), now and then every `every`, for ever: spawn it, and abort it at
     /// shutdown. Dropping it leaves nothing half done. Without a resolver it ends at once.
     pub async fn keep_resolving(self, every: Duration) {
@@ -142,9 +177,17 @@ impl<St: IdempotencyStore, P> IdempotencyLayer<St, P> {
             return;
         };
         loop {
-            match resolve_open(&self.guard.store, look_up.actor(), |open| look_up.look(open)).await {
+            let ledger = self.guard.ledger();
+            match pass(&self.guard.store, &ledger, look_up.actor(), |open| {
+                look_up.look(open)
+            })
+            .await
+            {
                 Ok(pass) if pass.open > 0 => {
-                    tracing::warn!(target: "tollgate::idempotency", open = pass.open, "outcomes are still unknown");
+                    tracing::warn!(
+                        target: "tollgate::idempotency", open = pass.open, oldest_s = pass.oldest_open.as_secs(),
+                        settled = pass.settled, released = pass.released, "outcomes are still unknown"
+                    );
                 }
                 Ok(_) => {}
                 Err(error) => {
@@ -156,24 +199,61 @@ impl<St: IdempotencyStore, P> IdempotencyLayer<St, P> {
     }
 
     /// Waits until no guarded call runs any more, also those whose caller went away. Call it after the server has
-    /// stopped to take requests, before the runtime ends.
+    /// stopped to take requests, before the runtime ends. Dropping it changes nothing.
     ///
     /// # Errors
-    /// [`StillRunning`] when some were left after `within`.
+    /// [`StillRunning`] when some were left after `within`, with their records; each is logged as well.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tollgate::idempotency::{Doing, IdempotencyLayer};
+    /// use tollgate_core::{PaymentError, Secrets, store::memory::MemoryIdempotency};
+    /// # use tollgate_core::gateway::{Call, Capture};
+    /// # use tollgate_core::id::{IdempotencyKey, PaymentId};
+    /// use tower::{Layer, ServiceExt, service_fn};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// # let capture = Call::new(Capture {
+    /// #     key: IdempotencyKey::new("order-1/capture").unwrap(), payment: PaymentId::new("pay_1").unwrap(), amount: None,
+    /// # });
+    /// let layer = IdempotencyLayer::dangerous_gateway(MemoryIdempotency::new(), Secrets::ephemeral());
+    /// let hangs = layer.layer(service_fn(|_: Call<Capture>| std::future::pending::<Result<(), PaymentError>>()));
+    /// tokio::spawn(hangs.oneshot(capture));
+    /// tokio::task::yield_now().await;
+    ///
+    /// let left = layer.drain(Duration::from_millis(10)).await.unwrap_err().left;
+    /// assert_eq!((left.len(), left[0].doing), (1, Doing::Calling)); // and `left[0].record` says which
+    /// # }
+    /// ```
     pub async fn drain(&self, within: Duration) -> Result<(), StillRunning> {
-        let tracker = &self.guard.tracker;
+        let tracker = &self.guard.running.tracker;
         tracker.close();
         let drained = tokio::time::timeout(within, tracker.wait()).await;
         tracker.reopen();
-        drained.map_err(|_| StillRunning {
-            running: tracker.len(),
-        })
+        if drained.is_ok() {
+            return Ok(());
+        }
+        let left = self.running_calls();
+        for call in &left {
+            tracing::warn!(
+                target: "tollgate::idempotency", record = ?call.record, doing = call.doing.as_str(),
+                running_ms = call.running_for.as_millis(), "still running when the time to drain was over"
+            );
+        }
+        let running = tracker.len().max(left.len());
+        Err(StillRunning { running, left })
     }
 
     /// How many guarded calls run at the moment.
     #[must_use]
     pub fn running(&self) -> usize {
-        self.guard.tracker.len()
+        self.guard.running.tracker.len()
+    }
+
+    /// The guarded calls that wait for something at the moment, the longest first.
+    #[must_use]
+    pub fn running_calls(&self) -> Vec<RunningCall> {
+        self.guard.running.list()
     }
 }
 
@@ -190,7 +270,7 @@ impl<St, P> fmt::Debug for IdempotencyLayer<St, P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("IdempotencyLayer")
             .field("config", &self.config)
-            .field("running", &self.guard.tracker.len())
+            .field("running", &self.guard.running.tracker.len())
             .finish_non_exhaustive()
     }
 }

@@ -109,5 +109,14 @@ async fn find_out<St: IdempotencyStore, P>(guard: &Guard<St, P>, key: RecordKey)
     };
     let as_of = guard.store.now().await?;
     let finding = look_up.look(open.clone()).await;
-    Ok(end(&guard.store, &look_up.actor, open, finding, as_of).await? != Ended::Open)
+    Ok(end(
+        &guard.store,
+        &guard.ledger(),
+        &look_up.actor,
+        open,
+        finding,
+        as_of,
+    )
+    .await?
+        != Ended::Open)
 }

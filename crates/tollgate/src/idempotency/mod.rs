@@ -114,7 +114,18 @@
 //! # If dropped
 //!
 //! See [`IdempotencyFuture`]: a client that hangs up never cuts a charge in half. Before the process ends, call
-//! [`IdempotencyLayer::drain`].
+//! [`IdempotencyLayer::drain`], which names what is left.
+//!
+//! # Who looks after it
+//!
+//! | task | what it does |
+//! |---|---|
+//! | [`Upkeep::run`] | marks lost owners, forgets old answers a few at a time, counts what is open |
+//! | [`IdempotencyLayer::keep_resolving`] | looks up what is open, where a [resolver](IdempotencyLayer::resolver) is set |
+//! | people, with `Doubts` (feature `audit`) | end what no look-up can tell, with name and reason, each in the audit log |
+//!
+//! Stored answers can be sealed: hand the layer a `Sealed` store (feature `seal`,
+//! `tollgate_core::store::idempotency::seal`). The guide's page on [operations](crate::guide::operations) has it all.
 //!
 //! # Where it stands
 //!
@@ -127,12 +138,18 @@ mod gateway;
 mod guard;
 mod http;
 mod layer;
+mod ledger;
 mod look_up;
+mod open_keys;
+#[cfg(feature = "audit")]
+mod operator;
 mod resolve;
 mod run;
+mod running;
 mod service;
 #[cfg(test)]
 mod tests;
+mod upkeep;
 
 pub use self::config::{ArmPolicy, IdempotencyConfig, WhileInFlight};
 pub use self::future::IdempotencyFuture;
@@ -141,5 +158,10 @@ pub use self::http::{
     KeyScope, key_of,
 };
 pub use self::layer::{IdempotencyLayer, StillRunning, StoreTooWeak};
+pub use self::open_keys::{Backlog, OpenKey, OpenKeys, Seen};
+#[cfg(feature = "audit")]
+pub use self::operator::{Doubts, NotResolved, Operator, Ruled, Ruling, Shown, Unnamed};
 pub use self::resolve::{Finding, Resolution, resolve_open, stored_answer};
+pub use self::running::{Doing, RunningCall};
 pub use self::service::Idempotency;
+pub use self::upkeep::{Upkeep, UpkeepPass};

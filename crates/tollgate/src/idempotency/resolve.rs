@@ -1,6 +1,9 @@
 //! Ends doubts by evidence: look at the gateway, write down what was found.
 
+use super::ledger::{self, Failed, Ledger};
+use super::open_keys::{Backlog, OpenKeys};
 use std::sync::Arc;
+use std::time::Duration;
 use tollgate_core::protocol::Replays;
 use tollgate_core::store::StoreError;
 use tollgate_core::store::idempotency::{
@@ -36,6 +39,19 @@ pub struct Resolution {
     pub released: u64,
     /// How many stay open: not known yet, too early to tell, or moved on meanwhile.
     pub open: u64,
+    /// For how long the oldest of those has been open; zero when there is none.
+    pub oldest_open: Duration,
+}
+
+impl Resolution {
+    /// What stays open, as a gauge.
+    #[must_use]
+    pub const fn backlog(&self) -> Backlog {
+        Backlog {
+            open: self.open,
+            oldest: self.oldest_open,
+        }
+    }
 }
 
 /// Looks at every open key once: armed records of lost owners, and unknown outcomes.
@@ -44,6 +60,7 @@ pub struct Resolution {
 /// ([`Secrets::downstream_key`](tollgate_core::Secrets::downstream_key) of the record and the peer). Declare absence only
 /// when the gateway answers for good: the store refuses it anyway from a look that began while the owner's lease ran, because a
 /// frozen owner may still send, and a slow look may be overtaken. Dropping the future leaves the rest open; a finding that was written stays.
+/// `Doubts::resolve_open` (feature `audit`) does the same and writes each finding to an audit log.
 ///
 /// # Errors
 /// [`StoreError`] when the store fails; what was resolved before stays resolved.
@@ -58,29 +75,42 @@ pub struct Resolution {
 /// assert_eq!(pass.open, 0); // nothing was in doubt
 /// # }
 /// ```
-pub async fn resolve_open<St, F, L>(store: &St, actor: &str, mut look: L) -> Result<Resolution, StoreError>
+pub async fn resolve_open<St, F, L>(store: &St, actor: &str, look: L) -> Result<Resolution, StoreError>
 where
     St: IdempotencyStore,
     L: FnMut(Unresolved) -> F,
     F: Future<Output = Finding>,
 {
-    const PAGE: u32 = 100;
+    pass(store, &Ledger::default(), actor, look).await
+}
+
+/// One pass over the open keys.
+pub(super) async fn pass<St, F, L>(
+    store: &St,
+    ledger: &Ledger,
+    actor: &str,
+    mut look: L,
+) -> Result<Resolution, StoreError>
+where
+    St: IdempotencyStore,
+    L: FnMut(Unresolved) -> F,
+    F: Future<Output = Finding>,
+{
     let actor: Arc<str> = actor.into();
-    let (mut pass, mut after) = (Resolution::default(), None);
-    loop {
-        let page = store.unresolved(after, PAGE).await?;
-        let Some(last) = page.last() else { return Ok(pass) };
-        after = Some(last.key);
-        for open in page {
-            let as_of = store.now().await?;
-            let finding = look(open.clone()).await;
-            match end(store, &actor, open, finding, as_of).await? {
-                Ended::Settled => pass.settled += 1,
-                Ended::Released => pass.released += 1,
-                Ended::Open => pass.open += 1,
-            }
+    let (mut pass, mut left) = (Resolution::default(), Backlog::default());
+    let mut keys = OpenKeys::new(store);
+    while let Some(key) = keys.next().await? {
+        let as_of = store.now().await?;
+        let finding = look(key.unresolved.clone()).await;
+        match end(store, ledger, &actor, key.unresolved, finding, as_of).await? {
+            Ended::Settled => pass.settled += 1,
+            Ended::Released => pass.released += 1,
+            Ended::Open => left.add(key.age),
         }
     }
+    pass.open = left.open;
+    pass.oldest_open = left.oldest;
+    Ok(pass)
 }
 
 /// What became of a doubt.
@@ -94,6 +124,7 @@ pub(super) enum Ended {
 /// Writes down what was found by a look that began at `as_of`.
 pub(super) async fn end<St: IdempotencyStore>(
     store: &St,
+    ledger: &Ledger,
     actor: &Arc<str>,
     open: Unresolved,
     finding: Finding,
@@ -119,7 +150,18 @@ pub(super) async fn end<St: IdempotencyStore>(
         resolution,
         evidence: evidence.clone(),
     };
-    match store.resolve(asked).await? {
+    let resolved = match ledger::resolve(store, ledger, asked).await {
+        Ok((resolved, _)) => resolved,
+        Err(Failed::Store(error)) => return Err(error),
+        Err(Failed::Audit(error)) => {
+            tracing::error!(
+                target: "tollgate::idempotency", record = ?open.key, %error,
+                "the audit log did not take a finding: the key stays open"
+            );
+            return Ok(Ended::Open);
+        }
+    };
+    match resolved {
         Resolved::Resolved => {
             tracing::info!(
                 target: "tollgate::idempotency", record = ?open.key, epoch = open.epoch,

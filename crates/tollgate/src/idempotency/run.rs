@@ -2,6 +2,7 @@
 
 use super::config::{ArmPolicy, IdempotencyConfig};
 use super::guard::Guard;
+use super::running::Doing;
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
@@ -38,7 +39,7 @@ where
     P: Replays<Req, S::Response, S::Error, Capture: Send> + Send + Sync + 'static,
     Req: Send + 'static,
 {
-    let tracked = claimed.guard.tracker.token();
+    let tracked = claimed.guard.running.tracker.token();
     let whole = async move {
         let _tracked = tracked;
         guarded(claimed, req, token).await
@@ -49,6 +50,23 @@ where
 
 async fn guarded<S, St, P, Req>(
     claimed: Claimed<S, St, P>,
+    req: Req,
+    token: Token,
+) -> Result<S::Response, S::Error>
+where
+    S: Service<Req>,
+    St: IdempotencyStore,
+    P: Replays<Req, S::Response, S::Error> + Send + Sync + 'static,
+{
+    let Claimed { inner, guard, config } = claimed;
+    let whole = under_claim(inner, &guard, &config, req, token);
+    guard.running.named(token.key, Doing::Calling, whole).await
+}
+
+async fn under_claim<S, St, P, Req>(
+    mut inner: S,
+    guard: &Arc<Guard<St, P>>,
+    config: &IdempotencyConfig,
     mut req: Req,
     token: Token,
 ) -> Result<S::Response, S::Error>
@@ -57,26 +75,21 @@ where
     St: IdempotencyStore,
     P: Replays<Req, S::Response, S::Error> + Send + Sync + 'static,
 {
-    let Claimed {
-        mut inner,
-        guard,
-        config,
-    } = claimed;
     let protocol = &guard.protocol;
     let asked = Instant::now();
     if let Err(dead) = poll_fn(|cx| inner.poll_ready(cx)).await {
-        settle(&guard, token, Settlement::Released, &config).await;
+        settle(guard, token, Settlement::Released, config).await;
         return Err(dead);
     }
     if config.arm == ArmPolicy::BeforeCall
-        && let Err(no) = arm(&guard, token, &config).await
+        && let Err(no) = arm(guard, token, config).await
     {
         return protocol.refuse(no);
     }
     // readiness took long: the lease may have lapsed, and somebody may have declared that nothing will be sent
     if config.arm == ArmPolicy::AtBegin
         && asked.elapsed() >= config.lease / 2
-        && let Err(no) = still_held(&guard, token, &config).await
+        && let Err(no) = still_held(guard, token, config).await
     {
         return protocol.refuse(no);
     }
@@ -84,7 +97,7 @@ where
     protocol.context_mut(&mut req).key = Some(key.clone());
     let Ok(answer) = caught(|| inner.call(req)).await else {
         tracing::error!(target: "tollgate::idempotency", record = ?token.key, "the guarded call panicked: outcome unknown");
-        settle(&guard, token, Settlement::Unknown(Doubt::Panicked), &config).await;
+        settle(guard, token, Settlement::Unknown(Doubt::Panicked), config).await;
         return protocol.in_doubt(None);
     };
     let last = protocol.judge(&answer).effect;
@@ -95,18 +108,18 @@ where
                 executed: total == Effect::Executed,
                 envelope,
             };
-            match settle(&guard, token, Settlement::Completed(completion), &config).await {
+            match settle(guard, token, Settlement::Completed(completion), config).await {
                 true => answer,
                 false => protocol.not_stored(answer),
             }
         }
         Effect::NotSent | Effect::TurnedAway => {
-            settle(&guard, token, Settlement::Released, &config).await;
+            settle(guard, token, Settlement::Released, config).await;
             answer
         }
         Effect::Unknown => {
             tracing::warn!(target: "tollgate::idempotency", record = ?token.key, epoch = token.epoch, "outcome unknown");
-            settle(&guard, token, Settlement::Unknown(Doubt::AnswerInDoubt), &config).await;
+            settle(guard, token, Settlement::Unknown(Doubt::AnswerInDoubt), config).await;
             // the last attempt may say "not sent" where the sum says otherwise: do not repeat the lie
             protocol.in_doubt((last == Effect::Unknown).then_some(answer))
         }
@@ -171,8 +184,11 @@ pub(super) async fn settle<St: IdempotencyStore, P: Send + Sync + 'static>(
     }
     tracing::error!(target: "tollgate::idempotency", record = ?token.key, "the answer is told before it is stored");
     let guard = Arc::clone(guard);
-    let tracker = guard.tracker.clone();
-    tracker.spawn(async move { settle_with_retries(&guard, token, &settlement, BACKGROUND_TRIES).await });
+    let tracker = guard.running.tracker.clone();
+    tracker.spawn(async move {
+        let writing = settle_with_retries(&guard, token, &settlement, BACKGROUND_TRIES);
+        guard.running.named(token.key, Doing::Settling, writing).await;
+    });
     false
 }
 

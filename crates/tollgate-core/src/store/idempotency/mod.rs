@@ -15,6 +15,8 @@
 
 mod boxed;
 pub mod rule;
+#[cfg(feature = "seal")]
+pub mod seal;
 #[cfg(test)]
 mod tests;
 
@@ -45,6 +47,27 @@ macro_rules! hashes {
             #[must_use]
             pub const fn as_bytes(&self) -> &[u8; 32] {
                 &self.0
+            }
+
+            /// As 64 hex digits, for people and audits.
+            #[must_use]
+            pub fn to_hex(&self) -> String {
+                crate::id::hex(&self.0)
+            }
+
+            /// From 64 hex digits; `None` when it is anything else.
+            #[must_use]
+            pub fn from_hex(text: &str) -> Option<Self> {
+                let digits = text.as_bytes();
+                if digits.len() != 64 {
+                    return None;
+                }
+                let mut hash = [0; 32];
+                for (byte, pair) in hash.iter_mut().zip(digits.chunks_exact(2)) {
+                    let digit = |at: usize| char::from(pair[at]).to_digit(16);
+                    *byte = u8::try_from(digit(0)? * 16 + digit(1)?).ok()?;
+                }
+                Some(Self(hash))
             }
         }
 

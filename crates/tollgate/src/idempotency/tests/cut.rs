@@ -45,22 +45,6 @@ impl<F: Future> Counted<F> {
     }
 }
 
-#[tokio::test(start_paused = true)]
-async fn drain_says_how_many_are_left() {
-    let gateway = Gateway::booking().pausing(10);
-    let layer = layer(store().0);
-    let service = layer.layer(gateway);
-    let running = tokio::spawn(service.oneshot(sale("k", 100)));
-    tokio::task::yield_now().await;
-    assert_eq!(layer.running(), 1);
-    assert_eq!(
-        layer.drain(Duration::ZERO).await,
-        Err(StillRunning { running: 1 })
-    );
-    assert!(running.await.unwrap().is_ok());
-    assert_eq!(layer.drain(Duration::ZERO).await, Ok(()));
-}
-
 /// seed I2: a process that exited left the key stuck for 24 hours. A process that died with the key armed: its lease lapses, and the key is unknown, never free.
 #[tokio::test]
 async fn an_owner_that_vanished_leaves_an_unknown() {

@@ -2,12 +2,21 @@
 
 mod answers;
 mod cut;
+mod drain;
+#[cfg(feature = "audit")]
+mod findings;
 mod headers;
+mod late;
 mod look_up;
+#[cfg(feature = "audit")]
+mod operators;
 mod over_http;
+#[cfg(feature = "seal")]
+mod sealed;
 mod stores;
 mod stripe;
 mod typed;
+mod upkeep;
 
 use super::*;
 use std::sync::Arc;

@@ -254,3 +254,21 @@ fn the_owners_proof_beats_a_wrong_absence() {
         assert_eq!(rule::settle(Some(&next), &token, &said, late).0, Change::Keep);
     }
 }
+
+#[test]
+fn a_record_key_survives_being_written_down() {
+    let key = RecordKey::new(std::array::from_fn(|at| u8::try_from(at * 8).unwrap() ^ 0xa5));
+    assert_eq!(RecordKey::from_hex(&key.to_hex()), Some(key));
+    assert_eq!(RecordKey::from_hex(&key.to_hex().to_uppercase()), Some(key));
+    let hex = key.to_hex();
+    for bad in [
+        "",
+        &hex[1..],
+        &format!("{hex}0"),
+        &format!("{}g", &hex[1..]),
+        &format!("{}+1", &hex[2..]),
+        &"ü".repeat(32),
+    ] {
+        assert_eq!(RecordKey::from_hex(bad), None, "{bad}");
+    }
+}

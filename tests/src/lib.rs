@@ -3,6 +3,7 @@
 //! | file | asks |
 //! |---|---|
 //! | `at_most_once.rs` | whatever goes wrong, in any order: does the gateway's own ledger ever count two? |
+//! | `model/` | of everything that can happen to a key, in any order: what could break the promise? |
 //! | `order.rs` | does each layer stand where it should, and what does a wrong order cost? |
 //! | `shapes.rs` | can everything be sent, shared, cloned and printed? |
 //! | `allocations.rs` | what does a call through the layers allocate? |

@@ -6,11 +6,14 @@
 //! | [`problems`] | what each code in a problem document means, and what a client does about it |
 //! | [`settings`] | every default, and why |
 //! | [`stores`] | which store guards what, and what each can lose |
+//! | [`model`] | how the promise is proved: a model, its controls and limits, and every interleaving |
 //! | [`operations`] | doubts and operators, upkeep, sealing, shutdown, crashes, audits |
 //! | [`conformance`] | does a server, any server, honour `Idempotency-Key`? |
 
 #[doc = include_str!("conformance.md")]
 pub mod conformance {}
+#[doc = include_str!("model.md")]
+pub mod model {}
 #[doc = include_str!("operations.md")]
 pub mod operations {}
 #[doc = include_str!("ordering.md")]

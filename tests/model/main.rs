@@ -1,0 +1,187 @@
+//! A model of idempotent calls, walked through completely: every order, every crash, every lost answer, within a bound.
+//!
+//! # What it shows
+//!
+//! **One key, at most one effect; every outcome known, or known to be unknown.** The model runs the real rule
+//! (`tollgate_core::store::idempotency::rule`), the real effect ledger and the real retry rule. Around them it puts what the world
+//! does: two callers of one key, a clock, leases that lapse, owners that crash or freeze and come back, a store whose answers are
+//! lost and whose writes come late or twice, a gateway that recognises its key or not, a resolver, a sweeper, a collector.
+//!
+//! # How to read it
+//!
+//! | file | holds |
+//! |---|---|
+//! | [`world`] | what there is: one record, two callers, the wire, the gateway's books |
+//! | [`steps`] | what can happen next; `caller.rs` goes as the layer's `run.rs` does |
+//! | [`policy`] | who decides: the real rules, in the places where a control may differ |
+//! | [`setting`] | in what surroundings, and how much may go wrong |
+//! | [`invariants`] | what is claimed at each step |
+//! | `steps/ends.rs` | what is claimed of the future: every key ends |
+//! | [`sights`] | what must be possible, so that the claims are not kept by a world in which nothing happens |
+//! | [`controls`] | policies that are wrong on purpose, each with its counterexample |
+//! | [`limits`] | assumptions that are dropped on purpose, each with its counterexample |
+//! | [`check`] | the checker: breadth first, so that a counterexample is a shortest one |
+//!
+//! The checker is our own, a hundred lines: `stateright` would bring a web server and a second `hashbrown` into the tree, which
+//! `deny.toml` refuses, and its `eventually` does not see cycles, where `ends.rs` runs the rest of the story from each state.
+//!
+//! # Bounds
+//!
+//! Time has no bound: what is long past is all alike. What is bounded is how often callers try, and how many things go wrong.
+//! `TOLLGATE_MODEL_MORE_FAULTS=1` and `TOLLGATE_MODEL_MORE_TRIES=1` raise that for a long run of the surroundings that the policy is
+//! made for: `cargo test --release -p tollgate-tests --test model made_for -- --nocapture`. A walk that would stop half-way fails.
+//!
+//! The guide's page `guide::model` holds the numbers; a test here fails when they are no longer true.
+
+#![allow(missing_docs, clippy::unwrap_used, reason = "a test")]
+
+mod check;
+mod controls;
+mod invariants;
+mod limits;
+mod policy;
+mod setting;
+mod sights;
+mod steps;
+mod world;
+
+use check::{Walk, walk};
+use invariants::Invariant;
+use policy::{AsItIs, Policy};
+use setting::{MADE_FOR, Setting};
+use steps::Keys;
+
+/// More states than this are a bound that was raised too far.
+const MOST: usize = 50_000_000;
+
+/// The page that tells what was found.
+const GUIDE: &str = include_str!("../../crates/tollgate/src/guide/model.md");
+
+/// Fails unless a table of the guide has a row that begins with the first of these and has the others behind, in this order.
+fn guide_says(name: &str, cells: &[String]) {
+    let mut rows = GUIDE
+        .lines()
+        .filter(|line| line.starts_with(&format!("| {name} |")));
+    let row = rows
+        .next()
+        .unwrap_or_else(|| panic!("the guide has no row for {name:?}: {cells:?}"));
+    let told: Vec<&str> = row.trim_matches('|').split('|').map(str::trim).collect();
+    let last = &told[told.len().saturating_sub(cells.len())..];
+    assert_eq!(last, cells, "the guide's row for {name:?}");
+}
+
+/// Walks through everything the policy as it is can come to, and fails with the way to whatever breaks a claim.
+fn finds_nothing<'k>(name: &str, setting: Setting, claims: &'k [Invariant]) -> Walk<Keys<'k>> {
+    let keys = Keys {
+        setting,
+        policy: &AsItIs,
+        claims,
+    };
+    let walk = walk(&keys, MOST);
+    println!(
+        "{name}: {} states, {} steps, up to {} deep",
+        walk.states, walk.steps, walk.depth
+    );
+    if let Some(violation) = &walk.violation {
+        panic!("{name}: {violation}");
+    }
+    walk
+}
+
+/// Looks for the shortest way in which a policy breaks a claim, and fails if there is none, if it is longer or shorter than it is
+/// said to be, or if the policy as it is breaks the claim there too.
+fn refute(name: &str, policy: &dyn Policy, setting: Setting, claim: Invariant, steps: usize) {
+    let keys = Keys {
+        setting,
+        policy,
+        claims: &[claim],
+    };
+    let walk = walk(&keys, MOST);
+    let Some(violation) = walk.violation else {
+        panic!("{name}: no counterexample in {} states", walk.states);
+    };
+    println!("{name}: {violation}");
+    assert_eq!((violation.claim, violation.way.len()), (claim, steps), "{name}");
+    guide_says(&format!("`{name}`"), &[format!("{claim:?}"), steps.to_string()]);
+}
+
+/// As [`refute`], for a policy that is wrong: in the same surroundings the real one keeps the claim.
+fn refute_policy(name: &str, policy: &dyn Policy, setting: Setting, claim: Invariant, steps: usize) {
+    refute(name, policy, setting, claim, steps);
+    if MADE_FOR.iter().all(|(_, made_for)| *made_for != setting) {
+        finds_nothing(name, setting, &[claim]);
+    }
+}
+
+/// The policy as it is, in surroundings that it is made for. `unseen` is what cannot happen there.
+fn keeps_every_claim(name: &str, unseen: &[&str]) {
+    let (_, setting) = MADE_FOR.iter().find(|(made_for, _)| *made_for == name).unwrap();
+    let asked = setting.as_asked_for();
+    let walk = finds_nothing(name, asked, Invariant::ALL);
+    assert_eq!(sights::missing(walk.seen), unseen, "{name}: what did not happen");
+    if asked == *setting {
+        guide_says(
+            name,
+            &[grouped(walk.states), grouped(walk.steps), walk.depth.to_string()],
+        );
+    }
+}
+
+/// A number with its thousands apart.
+fn grouped(number: usize) -> String {
+    let digits = number.to_string();
+    let groups: Vec<&str> = digits
+        .as_bytes()
+        .rchunks(3)
+        .rev()
+        .map(|group| std::str::from_utf8(group).unwrap())
+        .collect();
+    groups.join(",")
+}
+
+mod made_for {
+    //! One test for each surroundings, so that they run side by side.
+
+    use super::keeps_every_claim;
+
+    const OTHER_REQUEST: &str = "another request under the key";
+    const TAKEN_OVER: &str = "a prepared claim taken over";
+    const TOO_LATE: &str = "an owner that comes too late to arm";
+    const RECOGNISED: &str = "a repeat that the gateway recognises";
+
+    #[test]
+    fn bare_armed_at_begin() {
+        keeps_every_claim(
+            "bare, armed at begin",
+            &[OTHER_REQUEST, TAKEN_OVER, TOO_LATE, RECOGNISED],
+        );
+    }
+
+    #[test]
+    fn bare_armed_before_the_call() {
+        keeps_every_claim("bare, armed before the call", &[OTHER_REQUEST, RECOGNISED]);
+    }
+
+    #[test]
+    fn bare_two_requests() {
+        keeps_every_claim("bare, two requests", &[TAKEN_OVER, TOO_LATE, RECOGNISED]);
+    }
+
+    #[test]
+    fn keyed_armed_at_begin() {
+        keeps_every_claim("keyed, armed at begin", &[OTHER_REQUEST, TAKEN_OVER, TOO_LATE]);
+    }
+
+    #[test]
+    fn keyed_armed_before_the_call() {
+        keeps_every_claim("keyed, armed before the call", &[OTHER_REQUEST]);
+    }
+
+    #[test]
+    fn forgetful_armed_at_begin() {
+        keeps_every_claim(
+            "forgetful, armed at begin",
+            &[OTHER_REQUEST, TAKEN_OVER, TOO_LATE],
+        );
+    }
+}

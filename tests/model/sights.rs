@@ -1,0 +1,109 @@
+//! What should be possible: a model in which nothing ever happens keeps every invariant.
+
+use super::invariants::applied;
+use super::steps::{Action, Said};
+use super::world::World;
+use tollgate_core::store::idempotency::{Held, Phase, Resolved, Settled};
+
+type Sight = (&'static str, fn(&World, Action, &World) -> bool);
+
+fn phase(world: &World) -> Option<Phase> {
+    world.row.map(|row| row.phase)
+}
+
+fn begins(action: Action, with: Said) -> bool {
+    matches!(
+        action,
+        Action::Begin(_, said) | Action::BeginTwice(_, said) | Action::BeginAgain(_, said) if said == with
+    )
+}
+
+/// Each with its name. The walk of a setting says which of them it met.
+pub(crate) const SIGHTS: &[Sight] = &[
+    ("a charge", |_, action, _| matches!(action, Action::Executes(_))),
+    ("a charge that its caller hears of", |_, action, to| {
+        matches!(action, Action::Settle(..)) && to.told.first.is_some_and(|told| told.executed)
+    }),
+    ("a decline that its caller hears of", |_, action, to| {
+        matches!(action, Action::Settle(..)) && to.told.first.is_some_and(|told| !told.executed)
+    }),
+    ("a replay", |_, action, _| begins(action, Said::Replay)),
+    ("a repeat while the first call runs", |_, action, _| {
+        begins(action, Said::InFlight)
+    }),
+    ("a repeat that meets a doubt", |_, action, _| {
+        begins(action, Said::Unknown)
+    }),
+    ("another request under the key", |_, action, _| {
+        begins(action, Said::Mismatch)
+    }),
+    ("a repeat after the answer's retention", |_, action, _| {
+        begins(action, Said::Expired)
+    }),
+    ("a begin that is asked again and recognised", |from, action, _| {
+        matches!(action, Action::BeginAgain(_, Said::Acquired)) && from.row.is_some()
+    }),
+    ("a prepared claim taken over", |from, action, _| {
+        begins(action, Said::Acquired) && phase(from) == Some(Phase::Prepared)
+    }),
+    ("a released key that runs again", |from, action, _| {
+        begins(action, Said::Acquired) && phase(from) == Some(Phase::Released)
+    }),
+    ("an owner that comes too late to arm", |_, action, _| {
+        matches!(action, Action::Arm(_, Held::Fenced))
+    }),
+    ("a settlement that is fenced off", |_, action, _| {
+        matches!(action, Action::Settle(_, Settled::Fenced(_)))
+    }),
+    ("a settlement that stood there already", |_, action, _| {
+        matches!(action, Action::Settle(_, Settled::AlreadyApplied))
+    }),
+    ("a doubt ended by its owner's answer", |from, action, to| {
+        applied(action) && phase(from) == Some(Phase::Unknown) && phase(to) == Some(Phase::Completed)
+    }),
+    (
+        "a doubt ended by its owner's word that nothing left",
+        |from, action, to| {
+            applied(action) && phase(from) == Some(Phase::Unknown) && phase(to) == Some(Phase::Released)
+        },
+    ),
+    ("a doubt ended by what was found", |_, action, to| {
+        action == Action::Resolves(Resolved::Resolved) && phase(to) == Some(Phase::Completed)
+    }),
+    ("a doubt ended because nothing was found", |_, action, to| {
+        action == Action::Resolves(Resolved::Resolved) && phase(to) == Some(Phase::Released)
+    }),
+    ("absence that is declared too early", |_, action, _| {
+        matches!(action, Action::Resolves(Resolved::TooEarly { .. }))
+    }),
+    (
+        "a write that comes late and is carried out",
+        |from, action, to| action == Action::Stray && from.row != to.row,
+    ),
+    ("a tombstone", |_, action, to| {
+        action == Action::Collect && phase(to) == Some(Phase::Expired)
+    }),
+    ("a key that is forgotten", |_, action, to| {
+        action == Action::Collect && to.row.is_none()
+    }),
+    ("a repeat that the gateway recognises", |_, action, _| {
+        matches!(action, Action::Recognises(_))
+    }),
+];
+
+/// A bit for each sight.
+pub(crate) fn seen(from: &World, action: Action, to: &World) -> u64 {
+    let bits = SIGHTS.iter().enumerate();
+    bits.fold(0, |seen, (bit, (_, sees))| {
+        seen | u64::from(sees(from, action, to)) << bit
+    })
+}
+
+/// The names of those that are missing from a set.
+pub(crate) fn missing(seen: u64) -> Vec<&'static str> {
+    let unseen = SIGHTS
+        .iter()
+        .enumerate()
+        .filter(|(bit, _)| seen & (1 << bit) == 0);
+    unseen.map(|(_, (name, _))| *name).collect()
+}

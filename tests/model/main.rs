@@ -50,25 +50,10 @@ use invariants::Invariant;
 use policy::{AsItIs, Policy};
 use setting::{MADE_FOR, Setting};
 use steps::Keys;
+use tollgate_tests::{grouped, guide_says};
 
 /// More states than this are a bound that was raised too far.
 const MOST: usize = 50_000_000;
-
-/// The page that tells what was found.
-const GUIDE: &str = include_str!("../../crates/tollgate/src/guide/model.md");
-
-/// Fails unless a table of the guide has a row that begins with the first of these and has the others behind, in this order.
-fn guide_says(name: &str, cells: &[String]) {
-    let mut rows = GUIDE
-        .lines()
-        .filter(|line| line.starts_with(&format!("| {name} |")));
-    let row = rows
-        .next()
-        .unwrap_or_else(|| panic!("the guide has no row for {name:?}: {cells:?}"));
-    let told: Vec<&str> = row.trim_matches('|').split('|').map(str::trim).collect();
-    let last = &told[told.len().saturating_sub(cells.len())..];
-    assert_eq!(last, cells, "the guide's row for {name:?}");
-}
 
 /// Walks through everything the policy as it is can come to, and fails with the way to whatever breaks a claim.
 fn finds_nothing<'k>(name: &str, setting: Setting, claims: &'k [Invariant]) -> Walk<Keys<'k>> {
@@ -125,18 +110,6 @@ fn keeps_every_claim(name: &str, unseen: &[&str]) {
             &[grouped(walk.states), grouped(walk.steps), walk.depth.to_string()],
         );
     }
-}
-
-/// A number with its thousands apart.
-fn grouped(number: usize) -> String {
-    let digits = number.to_string();
-    let groups: Vec<&str> = digits
-        .as_bytes()
-        .rchunks(3)
-        .rev()
-        .map(|group| std::str::from_utf8(group).unwrap())
-        .collect();
-    groups.join(",")
 }
 
 mod made_for {

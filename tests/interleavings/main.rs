@@ -1,0 +1,121 @@
+//! The layer in every order: callers of one key, over a store and a gateway that stand still until they are let on.
+//!
+//! # What it shows
+//!
+//! Where the model (`tests/model`) walks the rule, this plays the layer itself: its futures, its spawned tasks, its waiters, its guard
+//! against hang-ups. Every operation of the store and every step of the gateway is a gate; a *play* opens the gates in one order, lets
+//! callers hang up, steps fail, service calls panic and the lease lapse in between, and is judged at its end: one charge at most,
+//! everybody told the same, a hang-up alone leaves no doubt, and whatever is in doubt is listed and can be ended. Then the next order
+//! is played, until there is no other.
+//!
+//! | file | holds |
+//! |---|---|
+//! | [`gates`] | the gates, and the in-memory store behind them |
+//! | [`gateway`] | a gateway that counts what it books, and recognises nothing |
+//! | [`schedule`] | every row of choices, once |
+//! | [`play`] | one play, and its judgement |
+//!
+//! # Why not loom or shuttle
+//!
+//! They see only locks and atomics of their own, and the layer waits on tokio's timers and tasks. What is shared between two calls is
+//! the store, and each of the in-memory store's operations on a key is one lock held from its reading to its writing; so the orders of
+//! operations are the orders there are. (`sweep`, `collect` and `unresolved` go from shard to shard, and promise nothing over keys.)
+//!
+//! The guide's page `guide::model` holds the numbers of plays; a test here fails when they are no longer true.
+
+#![allow(missing_docs, clippy::unwrap_used, reason = "a test")]
+
+mod gates;
+mod gateway;
+mod play;
+mod schedule;
+
+use gates::Flaw;
+use play::{Plan, play};
+use schedule::every;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use tollgate::idempotency::ArmPolicy::{AtBegin, BeforeCall};
+use tollgate_tests::{grouped, guide_says};
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .unwrap()
+}
+
+/// Plays a plan in every order, as often as the guide says that there are orders.
+fn every_order(name: &str, plan: Plan) {
+    let runtime = runtime();
+    let plays = every(|choices| runtime.block_on(play(plan, choices)));
+    println!("{name}: {plays} plays");
+    guide_says(name, &[grouped(plays)]);
+}
+
+/// Plays until a play fails, and fails itself if none does.
+fn some_order_fails(plan: Plan, with: &str) {
+    let runtime = runtime();
+    let mut plays = 0;
+    let played = catch_unwind(AssertUnwindSafe(|| {
+        every(|choices| {
+            plays += 1;
+            runtime.block_on(play(plan, choices));
+        })
+    }));
+    let failure = played.expect_err("no order shows the flaw");
+    let said = failure.downcast_ref::<String>().unwrap();
+    println!("after {plays} plays: {said}");
+    assert!(said.contains(with), "{said}");
+}
+
+/// Two callers of one key; nothing goes wrong.
+const TWO: Plan = Plan {
+    callers: 2,
+    arm: AtBegin,
+    looks: 0,
+    hang_ups: 0,
+    faults: 0,
+    lapses: false,
+    flaw: None,
+};
+
+macro_rules! orders {
+    ($($test:ident: $name:literal, $plan:expr;)+) => {$(
+        #[test]
+        fn $test() {
+            every_order($name, $plan);
+        }
+    )+};
+}
+
+orders! {
+    both_hang_up: "both hang up", Plan { hang_ups: 2, ..TWO };
+    both_hang_up_armed_late: "both hang up, armed before the call", Plan { hang_ups: 2, arm: BeforeCall, ..TWO };
+    one_waits: "one waits for the other's answer, one hangs up", Plan { looks: 1, hang_ups: 1, ..TWO };
+    one_fault: "a fault, a lapse, a hang-up", Plan { faults: 1, lapses: true, hang_ups: 1, ..TWO };
+    one_fault_armed_late: "a fault, a lapse, armed before the call", Plan { faults: 1, lapses: true, arm: BeforeCall, ..TWO };
+    two_faults: "two faults", Plan { faults: 2, ..TWO };
+    three_callers: "three callers, one hangs up", Plan { callers: 3, hang_ups: 1, ..TWO };
+}
+
+/// A store that does not claim atomically (axum-idempotent, Lemmy): some order lets both callers through.
+#[test]
+fn control_a_store_that_checks_and_then_acts() {
+    let flaw = Some(Flaw::ChecksThenActs);
+    some_order_fails(Plan { flaw, ..TWO }, "two charges");
+}
+
+/// A time-out that clears the key: the repeat charges again.
+#[test]
+fn control_a_store_that_clears_on_timeout() {
+    let flaw = Some(Flaw::ClearsOnTimeout);
+    some_order_fails(
+        Plan {
+            faults: 1,
+            flaw,
+            ..TWO
+        },
+        "two charges",
+    );
+}

@@ -48,7 +48,7 @@ pin_project! {
         claimed: Option<Claimed<S, St, P>>,
         waiting: Option<Waiting>,
         home: Option<Handle>,
-        run: fn(Claimed<S, St, P>, Req, Token) -> BoxRun<Answer<S, Req>>,
+        run: fn(Claimed<S, St, P>, Req, Token, Option<Instant>) -> BoxRun<Answer<S, Req>>,
         detach: fn(BoxRun<Answer<S, Req>>, Option<Handle>),
         give_back: fn(Arc<Guard<St, P>>, IdempotencyConfig, RecordKey, St::Future<Begun>),
         ask: fn(&Arc<Guard<St, P>>, RecordKey),
@@ -88,6 +88,8 @@ struct Pending<Req> {
     begin: Begin,
     /// The store lost an answer before.
     lost: bool,
+    /// When the key was asked for, if the store did not answer at once: a claim's lease may run from then.
+    asked_at: Option<Instant>,
 }
 
 pin_project! {
@@ -150,8 +152,13 @@ where
                         }
                         Ok(Identified::Guard { req, identity }) => {
                             let begin = claimed.guard.begin_for(identity, &claimed.config);
-                            let lost = false;
-                            let next = start(claimed, Pending { req, begin, lost });
+                            let pending = Pending {
+                                req,
+                                begin,
+                                lost: false,
+                                asked_at: None,
+                            };
+                            let next = start(claimed, pending);
                             this.state.set(next);
                         }
                     }
@@ -160,7 +167,11 @@ where
                     let Some(asked) = begin.as_mut() else {
                         unreachable!("polled after completion")
                     };
-                    let begun = ready!(Pin::new(asked).poll(cx));
+                    let begun = Pin::new(asked).poll(cx);
+                    if let (true, Some(pending)) = (begun.is_pending(), pending.as_mut()) {
+                        pending.asked_at.get_or_insert_with(Instant::now);
+                    }
+                    let begun = ready!(begun);
                     *begin = None;
                     let Some(mut pending) = pending.take() else {
                         unreachable!("kept while beginning")
@@ -184,7 +195,7 @@ where
                             let Some(claimed) = this.claimed.take() else {
                                 unreachable!("just seen")
                             };
-                            let run = (this.run)(claimed, pending.req, token);
+                            let run = (this.run)(claimed, pending.req, token, pending.asked_at);
                             this.state.set(State::Running { run: Some(run) });
                         }
                         Decision::Answer(answer) => return Poll::Ready(answer),
@@ -199,9 +210,10 @@ where
                 }
                 StateProj::Waiting { sleep, pending } => {
                     ready!(sleep.poll(cx));
-                    let Some(pending) = pending.take() else {
+                    let Some(mut pending) = pending.take() else {
                         unreachable!("kept while waiting")
                     };
+                    pending.asked_at = None; // another begin
                     let next = start(claim_of(this.claimed), pending);
                     this.state.set(next);
                 }

@@ -4,7 +4,7 @@ use super::config::{ArmPolicy, IdempotencyConfig};
 use super::guard::Guard;
 use super::running::Doing;
 use std::future::poll_fn;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
@@ -27,11 +27,13 @@ pub(super) struct Claimed<S, St, P> {
     pub(super) config: IdempotencyConfig,
 }
 
-/// Starts the guarded call. The future must run to its end: whoever stops to await it hands it to a task.
+/// Starts the guarded call. The future must run to its end: whoever stops to await it hands it to a task. `asked` is when the claim
+/// was asked for, if that took time: its lease may have begun then.
 pub(super) fn run<S, St, P, Req>(
     claimed: Claimed<S, St, P>,
     req: Req,
     token: Token,
+    asked: Option<Instant>,
 ) -> BoxRun<Result<S::Response, S::Error>>
 where
     S: Service<Req, Future: Send, Response: Send + 'static, Error: Send + 'static> + Send + 'static,
@@ -42,7 +44,7 @@ where
     let tracked = claimed.guard.running.tracker.token();
     let whole = async move {
         let _tracked = tracked;
-        guarded(claimed, req, token).await
+        guarded(claimed, req, token, asked).await
     };
     // the caller's span goes with the call, also into a task
     Box::pin(whole.instrument(tracing::Span::current()))
@@ -52,6 +54,7 @@ async fn guarded<S, St, P, Req>(
     claimed: Claimed<S, St, P>,
     req: Req,
     token: Token,
+    asked: Option<Instant>,
 ) -> Result<S::Response, S::Error>
 where
     S: Service<Req>,
@@ -59,7 +62,7 @@ where
     P: Replays<Req, S::Response, S::Error> + Send + Sync + 'static,
 {
     let Claimed { inner, guard, config } = claimed;
-    let whole = under_claim(inner, &guard, &config, req, token);
+    let whole = under_claim(inner, &guard, &config, req, token, asked);
     guard.running.named(token.key, Doing::Calling, whole).await
 }
 
@@ -69,6 +72,7 @@ async fn under_claim<S, St, P, Req>(
     config: &IdempotencyConfig,
     mut req: Req,
     token: Token,
+    asked: Option<Instant>,
 ) -> Result<S::Response, S::Error>
 where
     S: Service<Req>,
@@ -76,17 +80,24 @@ where
     P: Replays<Req, S::Response, S::Error> + Send + Sync + 'static,
 {
     let protocol = &guard.protocol;
-    let asked = Instant::now();
-    if let Err(dead) = poll_fn(|cx| inner.poll_ready(cx)).await {
-        settle(guard, token, Settlement::Released, config).await;
-        return Err(dead);
+    let asked = asked.unwrap_or_else(Instant::now);
+    match caught(|| poll_fn(|cx| inner.poll_ready(cx))).await {
+        Ok(Ok(())) => {}
+        Ok(Err(dead)) => {
+            settle(guard, token, Settlement::Released, config).await;
+            return Err(dead);
+        }
+        Err(panic) => {
+            settle(guard, token, Settlement::Released, config).await;
+            resume_unwind(panic);
+        }
     }
     if config.arm == ArmPolicy::BeforeCall
         && let Err(no) = arm(guard, token, config).await
     {
         return protocol.refuse(no);
     }
-    // readiness took long: the lease may have lapsed, and somebody may have declared that nothing will be sent
+    // claim or readiness took long: the lease may have lapsed, and somebody may have declared that nothing will be sent
     if config.arm == ArmPolicy::AtBegin
         && asked.elapsed() >= config.lease / 2
         && let Err(no) = still_held(guard, token, config).await
@@ -103,7 +114,10 @@ where
     let last = protocol.judge(&answer).effect;
     match key.ledger().total(last) {
         total @ (Effect::Executed | Effect::Declined) => {
-            let (answer, envelope) = protocol.capture(answer).await;
+            // what became of it is known, also when its answer breaks while it is read
+            let captured = caught(|| protocol.capture(answer)).await;
+            let (answer, envelope) = captured
+                .unwrap_or_else(|_panic| (protocol.refuse(RejectionKind::NotReplayable.into()), None));
             let completion = Completion {
                 executed: total == Effect::Executed,
                 envelope,

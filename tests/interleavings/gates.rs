@@ -22,6 +22,7 @@ use tollgate_core::store::{Capabilities, StoreError};
 pub(crate) enum Place {
     Begin,
     Arm,
+    Renew,
     Settle,
     /// The service behind is asked whether it is ready.
     Ready,
@@ -48,7 +49,7 @@ impl Place {
     /// How it can go wrong here.
     pub(crate) const fn faults(self) -> &'static [How] {
         match self {
-            Self::Begin | Self::Arm | Self::Settle => &[How::FailsBefore, How::FailsAfter],
+            Self::Begin | Self::Arm | Self::Renew | Self::Settle => &[How::FailsBefore, How::FailsAfter],
             Self::Ready => &[How::FailsBefore],
             Self::Book => &[How::FailsBefore, How::Panics],
             Self::Answer => &[How::FailsAfter, How::Panics],
@@ -247,7 +248,7 @@ impl IdempotencyStore for GatedStore {
         self.pass(Place::Arm, move |store| store.arm(token, lease))
     }
     fn renew(&self, token: Token, lease: Duration) -> Self::Future<Held> {
-        at_once(self.inner.renew(token, lease))
+        self.pass(Place::Renew, move |store| store.renew(token, lease))
     }
     fn settle(&self, token: Token, settlement: &Settlement) -> Self::Future<Settled> {
         let settlement = match (self.flaw, settlement) {

@@ -14,14 +14,13 @@
 //! | [`gateway`] | a gateway that counts what it books, and recognises nothing |
 //! | [`schedule`] | every row of choices, once |
 //! | [`play`] | one play, and its judgement |
+//! | [`slow_claim`] | one order of its own: a claim that takes most of its lease to be heard of |
 //!
 //! # Why not loom or shuttle
 //!
 //! They see only locks and atomics of their own, and the layer waits on tokio's timers and tasks. What is shared between two calls is
 //! the store, and each of the in-memory store's operations on a key is one lock held from its reading to its writing; so the orders of
 //! operations are the orders there are. (`sweep`, `collect` and `unresolved` go from shard to shard, and promise nothing over keys.)
-//!
-//! The guide's page `guide::model` holds the numbers of plays; a test here fails when they are no longer true.
 
 #![allow(missing_docs, clippy::unwrap_used, reason = "a test")]
 
@@ -29,13 +28,13 @@ mod gates;
 mod gateway;
 mod play;
 mod schedule;
+mod slow_claim;
 
 use gates::Flaw;
 use play::{Plan, play};
 use schedule::every;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use tollgate::idempotency::ArmPolicy::{AtBegin, BeforeCall};
-use tollgate_tests::{grouped, guide_says};
 
 fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread()
@@ -45,12 +44,12 @@ fn runtime() -> tokio::runtime::Runtime {
         .unwrap()
 }
 
-/// Plays a plan in every order, as often as the guide says that there are orders.
-fn every_order(name: &str, plan: Plan) {
+/// Plays a plan in every order, of which there are more than `at_least`.
+fn every_order(name: &str, plan: Plan, at_least: usize) {
     let runtime = runtime();
     let plays = every(|choices| runtime.block_on(play(plan, choices)));
     println!("{name}: {plays} plays");
-    guide_says(name, &[grouped(plays)]);
+    assert!(plays > at_least, "{name}: {plays} plays are not all");
 }
 
 /// Plays until a play fails, and fails itself if none does.
@@ -81,22 +80,22 @@ const TWO: Plan = Plan {
 };
 
 macro_rules! orders {
-    ($($test:ident: $name:literal, $plan:expr;)+) => {$(
+    ($($test:ident, more than $least:literal: $plan:expr;)+) => {$(
         #[test]
         fn $test() {
-            every_order($name, $plan);
+            every_order(stringify!($test), $plan, $least);
         }
     )+};
 }
 
 orders! {
-    both_hang_up: "both hang up", Plan { hang_ups: 2, ..TWO };
-    both_hang_up_armed_late: "both hang up, armed before the call", Plan { hang_ups: 2, arm: BeforeCall, ..TWO };
-    one_waits: "one waits for the other's answer, one hangs up", Plan { looks: 1, hang_ups: 1, ..TWO };
-    one_fault: "a fault, a lapse, a hang-up", Plan { faults: 1, lapses: true, hang_ups: 1, ..TWO };
-    one_fault_armed_late: "a fault, a lapse, armed before the call", Plan { faults: 1, lapses: true, arm: BeforeCall, ..TWO };
-    two_faults: "two faults", Plan { faults: 2, ..TWO };
-    three_callers: "three callers, one hangs up", Plan { callers: 3, hang_ups: 1, ..TWO };
+    both_hang_up, more than 1_000: Plan { hang_ups: 2, ..TWO };
+    both_hang_up_armed_late, more than 1_000: Plan { hang_ups: 2, arm: BeforeCall, ..TWO };
+    one_waits_and_one_hangs_up, more than 2_000: Plan { looks: 1, hang_ups: 1, ..TWO };
+    a_fault_a_lapse_a_hang_up, more than 20_000: Plan { faults: 1, lapses: true, hang_ups: 1, ..TWO };
+    a_fault_a_lapse_armed_late, more than 2_000: Plan { faults: 1, lapses: true, arm: BeforeCall, ..TWO };
+    two_faults, more than 1_000: Plan { faults: 2, ..TWO };
+    three_callers_one_hangs_up, more than 2_000: Plan { callers: 3, hang_ups: 1, ..TWO };
 }
 
 /// A store that does not claim atomically (axum-idempotent, Lemmy): some order lets both callers through.

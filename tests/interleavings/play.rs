@@ -182,6 +182,7 @@ impl Play {
             Event::Lapses => {
                 self.plan.lapses = false;
                 self.clock.advance(LEASE * 2);
+                tokio::time::advance(LEASE * 2).await;
             }
             Event::Passes => {
                 self.moments = self.moments.saturating_sub(1);

@@ -73,6 +73,17 @@ pub(crate) const SIGHTS: &[Sight] = &[
     ("a doubt ended because nothing was found", |_, action, to| {
         action == Action::Resolves(Resolved::Resolved) && phase(to) == Some(Phase::Released)
     }),
+    (
+        "a declared absence that its owner's proof beats",
+        |from, action, to| {
+            let wrong = from
+                .row
+                .is_some_and(|row| row.phase == Phase::Released && row.by_evidence);
+            (applied(action) || action == Action::Stray)
+                && wrong
+                && to.row.is_some_and(|row| row.phase != Phase::Released)
+        },
+    ),
     ("absence that is declared too early", |_, action, _| {
         matches!(action, Action::Resolves(Resolved::TooEarly { .. }))
     }),

@@ -7,7 +7,7 @@ use std::fmt;
 use std::time::Duration;
 use tollgate_core::Timestamp;
 use tollgate_core::store::idempotency::{
-    Completion, Doubt, Envelope, Fingerprint, Owner, Phase, Record, RecordKey, Token,
+    Completion, Doubt, Envelope, Evidence, Fingerprint, Owner, Phase, Record, RecordKey, Token,
 };
 
 /// How long an owner may be silent, in ticks: it is lost once more than this has passed.
@@ -76,6 +76,8 @@ pub(crate) struct Row {
     pub(crate) expires: Option<i8>,
     pub(crate) doubt: Option<Doubt>,
     pub(crate) outcome: Option<Outcome>,
+    /// Whether it was somebody's evidence that ended a doubt.
+    pub(crate) by_evidence: bool,
 }
 
 impl Row {
@@ -91,7 +93,7 @@ impl Row {
             changed_at: NOW,
             doubt: self.doubt,
             completion: self.outcome.map(Outcome::completion),
-            evidence: None,
+            evidence: self.by_evidence.then(evidence),
         }
     }
 
@@ -105,6 +107,7 @@ impl Row {
             expires: record.expires_at.map(ticks_to),
             doubt: record.doubt,
             outcome: record.completion.as_ref().map(Outcome::of),
+            by_evidence: record.evidence.is_some(),
         }
     }
 
@@ -120,6 +123,14 @@ impl Row {
 
     pub(crate) fn is_open(&self) -> bool {
         matches!(self.phase, Phase::Armed | Phase::Unknown)
+    }
+}
+
+/// Who said it and why matters to nobody but the auditor.
+pub(crate) fn evidence() -> Evidence {
+    Evidence {
+        actor: "resolver".into(),
+        reason: "looked".into(),
     }
 }
 

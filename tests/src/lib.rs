@@ -3,6 +3,7 @@
 //! | file | asks |
 //! |---|---|
 //! | `at_most_once.rs` | whatever goes wrong, in any order: does the gateway's own ledger ever count two? |
+//! | `cut/` | a whole stack, dropped, aborted, panicking, its runtime ending, at every step: one charge? |
 //! | `interleavings/` | the layer in every order of its steps, with hang-ups, faults and panics: one charge? |
 //! | `model/` | of everything that can happen to a key, in any order: what could break the promise? |
 //! | `order.rs` | does each layer stand where it should, and what does a wrong order cost? |

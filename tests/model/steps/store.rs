@@ -4,12 +4,13 @@ use super::{Keys, Said};
 use crate::policy::Policy;
 use crate::setting::Setting;
 use crate::world::{
-    At, Claim, Ending, LEASE, Look, Outcome, RETENTION, Row, Stray, TOMBSTONE, World, key, moment, ticks,
+    At, Claim, Ending, LEASE, Look, Outcome, RETENTION, Row, Stray, TOMBSTONE, World, evidence, key, moment,
+    ticks,
 };
 use tollgate::idempotency::ArmPolicy;
 use tollgate_core::store::idempotency::rule::Change;
 use tollgate_core::store::idempotency::{
-    Begin, Begun, Evidence, Fingerprint, Held, Owner, Resolution, Resolve, Resolved, Settled, Settlement,
+    Begin, Begun, Fingerprint, Held, Owner, Resolution, Resolve, Resolved, Settled, Settlement,
 };
 
 impl World {
@@ -135,10 +136,7 @@ impl Keys<'_> {
                 Some(outcome) => Resolution::Completed(outcome.completion()),
                 None => Resolution::Released,
             },
-            evidence: Evidence {
-                actor: "resolver".into(),
-                reason: "looked".into(),
-            },
+            evidence: evidence(),
         };
         let (change, resolved) = self.policy.resolve(world.record().as_ref(), &resolve);
         world.apply(change);

@@ -156,24 +156,6 @@ impl Shop {
         let done_and_lost = told.0 == StatusCode::CONFLICT && told.1.contains("not-replayable");
         if !(panicked && done_and_lost) {
             assert_eq!(told, (StatusCode::OK, "charge 0\n".to_owned()), "{after}");
-    /// As for typed calls: one charge, and a repeat is answered for good.
-    async fn ends(&self, doubts: bool, after: &str) {
-        let drained = self.layer.drain(Duration::from_secs(60)).await;
-        assert_eq!(drained, Ok(()), "{after}");
-        let mut answer = self.repeat().await.unwrap();
-        if doubts && answer.status() != StatusCode::OK && !spent(&answer) {
-            self.clock.advance(LEASE * 2);
-            self.store.sweep(10).await.unwrap();
-            assert_eq!(self.store.unresolved(None, 10).await.unwrap().len(), 1, "{after}");
-            let pass = resolve_open(&self.store, "test", |_| self.look()).await.unwrap();
-            assert_eq!(pass.open, 0, "{after}");
-            answer = self.repeat().await.unwrap();
-        }
-        assert_eq!(self.charged.load(SeqCst), 1, "{after}");
-        if !(doubts && spent(&answer)) {
-            assert_eq!(answer.status(), StatusCode::OK, "{after}");
-            let body = answer.into_body().collect().await.unwrap().to_bytes();
-            assert_eq!(body, "charge 0\n", "{after}");
         }
         assert_eq!(self.store.unresolved(None, 10).await.unwrap(), [], "{after}");
     }
@@ -193,12 +175,6 @@ impl Shop {
     }
 }
 
-/// Done, and its answer cannot be shown: what a body that breaks off leaves behind.
-fn spent(answer: &Response<Body>) -> bool {
-    answer.status() == StatusCode::CONFLICT
-        && answer.extensions().get::<tollgate_core::Verdict>().is_some_and(|_| false)
-}
-
 /// Dropped after any number of polls, also while the request's body still comes in.
 #[tokio::test(start_paused = true)]
 async fn dropped_at_every_await() {
@@ -210,7 +186,6 @@ async fn dropped_at_every_await() {
                 shop.ends(false, &format!("{meets:?}, dropped after {polls} polls"))
                     .await
             },
-            async |shop, polls| shop.ends(false, &format!("{meets:?}, dropped after {polls} polls")).await,
         )
         .await;
         println!("{meets:?}: dropped at {cuts} places");
@@ -233,7 +208,6 @@ async fn a_panic_at_every_poll() {
                 shop.ends(true, &format!("{meets:?}, a panic at poll {poll}"))
                     .await
             },
-            async |shop, poll| shop.ends(true, &format!("{meets:?}, a panic at poll {poll}")).await,
         )
         .await;
         println!("{meets:?}: {panics} panics");

@@ -29,7 +29,7 @@
 //!
 //! Time has no bound: what is long past is all alike. What is bounded is how often callers try, and how many things go wrong.
 //! `TOLLGATE_MODEL_MORE_FAULTS=1` and `TOLLGATE_MODEL_MORE_TRIES=1` raise that for a long run of the surroundings that the policy is
-//! made for: `cargo test --release -p tollgate-tests --test model made_for -- --nocapture`. A walk that would stop half-way fails.
+//! made for: `cargo test -p tollgate-tests --test model made_for -- --nocapture`. A walk that would stop half-way fails.
 //!
 //! The guide's page `guide::model` holds the numbers; a test here fails when they are no longer true.
 

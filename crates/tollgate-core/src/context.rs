@@ -3,7 +3,7 @@
 use crate::deadline::Deadline;
 use crate::id::{CallerId, DownstreamKey};
 use crate::secret::Secrets;
-use crate::store::idempotency::{RecordKey, Token};
+use crate::store::idempotency::Token;
 use crate::verdict::Effect;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
@@ -154,8 +154,7 @@ struct InForce {
 
 enum Source {
     Claim {
-        record: RecordKey,
-        epoch: u64,
+        token: Token,
         secrets: Secrets,
         /// Empty for the whole claim.
         part: Box<str>,
@@ -169,10 +168,10 @@ enum Source {
 impl fmt::Debug for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Claim { record, epoch, .. } => f
+            Self::Claim { token, .. } => f
                 .debug_struct("Claim")
-                .field("record", record)
-                .field("epoch", epoch)
+                .field("record", &token.key)
+                .field("epoch", &token.epoch)
                 .finish_non_exhaustive(),
             Self::Step { .. } => f.debug_struct("Step").finish_non_exhaustive(),
         }
@@ -185,8 +184,7 @@ impl KeyInForce {
     #[must_use]
     pub fn for_claim(token: &Token, secrets: &Secrets) -> Self {
         let source = Source::Claim {
-            record: token.key,
-            epoch: token.epoch,
+            token: *token,
             secrets: secrets.clone(),
             part: Box::default(),
         };
@@ -230,14 +228,8 @@ impl KeyInForce {
     #[must_use]
     pub fn part(&self, name: &str) -> Self {
         let part = Self::new(match &self.0.source {
-            Source::Claim {
-                record,
-                epoch,
-                secrets,
-                ..
-            } => Source::Claim {
-                record: *record,
-                epoch: *epoch,
+            Source::Claim { token, secrets, .. } => Source::Claim {
+                token: *token,
                 secrets: secrets.clone(),
                 part: name.into(),
             },
@@ -263,12 +255,7 @@ impl KeyInForce {
     pub fn downstream_key(&self, peer: &str) -> DownstreamKey {
         self.0.ledger.mark_key_taken();
         match &self.0.source {
-            Source::Claim {
-                record,
-                secrets,
-                part,
-                ..
-            } => secrets.downstream_key_of_part(record, part, peer),
+            Source::Claim { token, secrets, part } => secrets.downstream_key_of_part(&token.key, part, peer),
             Source::Step { seed, part } => {
                 #[expect(clippy::expect_used, reason = "HMAC takes keys of any length")]
                 let mut mac = Hmac::<Sha256>::new_from_slice(b"tollgate/1/step").expect("any length");
@@ -294,8 +281,27 @@ impl KeyInForce {
     #[must_use]
     pub fn epoch(&self) -> u64 {
         match &self.0.source {
-            Source::Claim { epoch, .. } => *epoch,
+            Source::Claim { token, .. } => token.epoch,
             Source::Step { .. } => 0,
+        }
+    }
+
+    /// The claim itself, for a handler that settles it in the transaction of its own rows (`settle_in` of the PostgreSQL store);
+    /// `None` for a saga step.
+    ///
+    /// ```
+    /// use tollgate_core::store::idempotency::{Owner, RecordKey, Token};
+    /// use tollgate_core::{KeyInForce, Secrets};
+    ///
+    /// let token = Token { key: RecordKey::new([7; 32]), epoch: 1, owner: Owner(9) };
+    /// assert_eq!(KeyInForce::for_claim(&token, &Secrets::ephemeral()).claim(), Some(token));
+    /// assert_eq!(KeyInForce::for_step(b"saga-1/capture").claim(), None);
+    /// ```
+    #[must_use]
+    pub fn claim(&self) -> Option<Token> {
+        match &self.0.source {
+            Source::Claim { token, .. } => Some(*token),
+            Source::Step { .. } => None,
         }
     }
 }

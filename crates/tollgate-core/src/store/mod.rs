@@ -1,14 +1,14 @@
 //! The storage ports: one atomic question each.
 //!
-//! | port | asked by | memory | SQLite |
-//! |---|---|---|---|
-//! | [`audit`] | the audit layer | x | x |
-//! | [`carry_over`] | whoever reconciles | x | x |
-//! | [`dedup`] | the webhook layer | x | x |
-//! | [`idempotency`] | the idempotency layer | x | x |
-//! | [`quota`] | the rate-limit layer | x | x |
-//! | [`saga`] | the saga engine | x | x |
-//! | [`velocity`] | fraud rules | x | x |
+//! | port | asked by | memory | SQLite | PostgreSQL | Redis |
+//! |---|---|---|---|---|---|
+//! | [`audit`] | the audit layer | x | x | x | |
+//! | [`carry_over`] | whoever reconciles | x | x | x | |
+//! | [`dedup`] | the webhook layer | x | x | x | x |
+//! | [`idempotency`] | the idempotency layer | x | x | x | x |
+//! | [`quota`] | the rate-limit layer | x | x | x | x |
+//! | [`saga`] | the saga engine | x | x | x | |
+//! | [`velocity`] | fraud rules | x | x | x | x |
 //!
 //! # What every port promises
 //!

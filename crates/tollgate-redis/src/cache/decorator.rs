@@ -258,6 +258,10 @@ impl<St: IdempotencyStore> IdempotencyStore for CompletedCache<St> {
         })
     }
 
+    fn changed(&self, key: RecordKey) -> Option<Boxed<()>> {
+        Some(Box::pin(self.shared.inner.changed(key)?))
+    }
+
     fn arm(&self, token: Token, lease: Duration) -> Boxed<Held> {
         Box::pin(self.shared.inner.arm(token, lease))
     }

@@ -13,6 +13,11 @@ pub enum ArmPolicy {
     /// Just before the inner service is called, once it is ready: three round trips, and a crash while the inner
     /// service was not ready leaves nothing in doubt.
     BeforeCall,
+    /// Never: for handlers whose whole effect are rows that commit together with the stored answer
+    /// ([`GuardedHttp::settlement_of`](super::GuardedHttp::settlement_of), `settle_in` of the PostgreSQL store). Until that commit
+    /// nothing can have happened, so nothing is ever in doubt: whatever fails, a crash and a panic too, the key runs again. A handler
+    /// that does anything else under this policy may do it twice.
+    InTransaction,
 }
 
 /// What a repeat gets while the first call still runs.
@@ -41,6 +46,9 @@ pub struct IdempotencyConfig {
     pub arm: ArmPolicy,
     /// What a repeat gets while the first call runs (default: 409).
     pub while_in_flight: WhileInFlight,
+    /// How often a waiter asks the store how the first call stands (default: 50 ms). Twenty times more seldom while the store tells
+    /// by itself, as PostgreSQL does: a word can be lost on its way.
+    pub look_again: Duration,
     /// How many repeats may wait at a time, over all keys of a layer (default: 1,000). Those beyond are told at once what they would be
     /// told after waiting.
     pub max_waiting: usize,
@@ -59,6 +67,7 @@ impl Default for IdempotencyConfig {
             retention: Duration::from_secs(30 * 24 * 60 * 60),
             arm: ArmPolicy::AtBegin,
             while_in_flight: WhileInFlight::Refuse,
+            look_again: Duration::from_millis(50),
             max_waiting: 1_000,
             settle_patience: Duration::from_secs(2),
             resolve_patience: Duration::from_secs(2),
@@ -88,6 +97,8 @@ setters! {
     arm: ArmPolicy;
     /// Sets what a repeat gets while the first call runs (default: 409).
     while_in_flight: WhileInFlight;
+    /// Sets how often a waiter asks the store (default: 50 ms).
+    look_again: Duration;
     /// Sets how many repeats may wait at a time (default: 1,000).
     max_waiting: usize;
     /// Sets how long an answer waits for a failing store (default: 2 s).

@@ -5,6 +5,7 @@ use super::guard::Guard;
 use super::look_up;
 use super::run::{BoxRun, Claimed, run, settle};
 use super::running::Doing;
+use super::wait::Wait;
 use pin_project_lite::pin_project;
 use std::fmt;
 use std::pin::Pin;
@@ -13,7 +14,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::runtime::Handle;
-use tokio::time::{Instant, Sleep};
+use tokio::time::Instant;
 use tollgate_core::protocol::{Identified, Replays};
 use tollgate_core::store::StoreError;
 use tollgate_core::store::idempotency::{Begin, Begun, IdempotencyStore, RecordKey, Settlement, Token};
@@ -22,9 +23,6 @@ use tower::util::Oneshot;
 use tower_service::Service;
 
 type Answer<S, Req> = Result<<S as Service<Req>>::Response, <S as Service<Req>>::Error>;
-
-/// How often a waiter looks.
-const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 pin_project! {
     /// The future of a guarded call.
@@ -44,7 +42,7 @@ pin_project! {
         P: Replays<Req, S::Response, S::Error>,
     {
         #[pin]
-        state: State<P::Identify, Oneshot<S, Req>, St::Future<Begun>, Req, Answer<S, Req>>,
+        state: State<P::Identify, Oneshot<S, Req>, St::Future<Begun>, St::Future<()>, Req, Answer<S, Req>>,
         claimed: Option<Claimed<S, St, P>>,
         waiting: Option<Waiting>,
         home: Option<Handle>,
@@ -94,10 +92,10 @@ struct Pending<Req> {
 
 pin_project! {
     #[project = StateProj]
-    enum State<I, O, B, Req, T> {
+    enum State<I, O, B, C, Req, T> {
         Identifying { #[pin] identify: I },
         Beginning { begin: Option<B>, pending: Option<Pending<Req>> },
-        Waiting { #[pin] sleep: Sleep, pending: Option<Pending<Req>> },
+        Waiting { #[pin] wait: Wait<C>, pending: Option<Pending<Req>> },
         Running { run: Option<BoxRun<T>> },
         Bypassing { #[pin] oneshot: O },
     }
@@ -199,17 +197,17 @@ where
                             this.state.set(State::Running { run: Some(run) });
                         }
                         Decision::Answer(answer) => return Poll::Ready(answer),
-                        Decision::LookAgain => {
-                            let sleep = tokio::time::sleep(LOOK_AGAIN);
+                        Decision::Wait { told, until } => {
+                            let config = &claim_of(this.claimed).config;
                             this.state.set(State::Waiting {
-                                sleep,
+                                wait: Wait::new(told, config, until),
                                 pending: Some(pending),
                             });
                         }
                     }
                 }
-                StateProj::Waiting { sleep, pending } => {
-                    ready!(sleep.poll(cx));
+                StateProj::Waiting { wait, pending } => {
+                    ready!(wait.poll(cx));
                     let Some(mut pending) = pending.take() else {
                         unreachable!("kept while waiting")
                     };
@@ -246,10 +244,10 @@ fn claim_of<S, St, P>(claimed: &Option<Claimed<S, St, P>>) -> &Claimed<S, St, P>
     }
 }
 
-fn start<S, St, P, I, O, Req, T>(
+fn start<S, St, P, I, O, C, Req, T>(
     claimed: &Claimed<S, St, P>,
     pending: Pending<Req>,
-) -> State<I, O, St::Future<Begun>, Req, T>
+) -> State<I, O, St::Future<Begun>, C, Req, T>
 where
     St: IdempotencyStore,
 {
@@ -259,10 +257,14 @@ where
     }
 }
 
-enum Decision<T> {
+enum Decision<T, C> {
     Run(Token),
     Answer(T),
-    LookAgain,
+    /// Begin again when the store tells, if it does, or after a while.
+    Wait {
+        told: Option<C>,
+        until: Instant,
+    },
 }
 
 fn decide<S, St, P, Req>(
@@ -271,9 +273,10 @@ fn decide<S, St, P, Req>(
     key: RecordKey,
     waiting: &mut Option<Waiting>,
     ask: fn(&Arc<Guard<St, P>>, RecordKey),
-) -> Decision<Answer<S, Req>>
+) -> Decision<Answer<S, Req>, St::Future<()>>
 where
     S: Service<Req>,
+    St: IdempotencyStore,
     P: Replays<Req, S::Response, S::Error>,
 {
     let protocol = &claimed.guard.protocol;
@@ -292,9 +295,10 @@ where
         }
         Ok(Begun::InFlight { retry_after }) => {
             if let WhileInFlight::Wait(at_most) = claimed.config.while_in_flight
-                && may_wait(waiting, claimed, at_most)
+                && let Some(until) = may_wait(waiting, claimed, at_most)
             {
-                return Decision::LookAgain;
+                let told = claimed.guard.store.changed(key);
+                return Decision::Wait { told, until };
             }
             Rejection::new(RejectionKind::KeyInFlight).after(retry_after)
         }
@@ -302,8 +306,8 @@ where
         Ok(Begun::Unknown { .. }) => {
             if claimed.guard.look_up.get().is_some() {
                 ask(&claimed.guard, key);
-                if may_wait(waiting, claimed, claimed.config.resolve_patience) {
-                    return Decision::LookAgain;
+                if let Some(until) = may_wait(waiting, claimed, claimed.config.resolve_patience) {
+                    return Decision::Wait { told: None, until };
                 }
             }
             Rejection::new(RejectionKind::OutcomeUnknown).after(Duration::from_secs(30))
@@ -330,15 +334,19 @@ impl Drop for Waiting {
     }
 }
 
-/// Whether this call's waiting, which begins with the first look, is still within its bound, and has a place.
-fn may_wait<S, St, P>(waiting: &mut Option<Waiting>, claimed: &Claimed<S, St, P>, at_most: Duration) -> bool {
+/// Until when this call may wait, unless that is over or there is no place. Its waiting begins with the first look.
+fn may_wait<S, St, P>(
+    waiting: &mut Option<Waiting>,
+    claimed: &Claimed<S, St, P>,
+    at_most: Duration,
+) -> Option<Instant> {
     let now = Instant::now();
     if let Some(waiting) = waiting {
-        return now < waiting.until;
+        return (now < waiting.until).then_some(waiting.until);
     }
     if claimed.guard.waiting.fetch_add(1, Relaxed) >= claimed.config.max_waiting {
         claimed.guard.waiting.fetch_sub(1, Relaxed);
-        return false;
+        return None;
     }
     // a time too far away to count: a year
     let until = now
@@ -346,7 +354,7 @@ fn may_wait<S, St, P>(waiting: &mut Option<Waiting>, claimed: &Claimed<S, St, P>
         .unwrap_or(now + Duration::from_secs(365 * 24 * 60 * 60));
     let places = Arc::clone(&claimed.guard.waiting);
     *waiting = Some(Waiting { until, places });
-    now < until
+    (now < until).then_some(until)
 }
 
 /// Nobody waits for this call any more, but it may be moving money: it goes on in a task.

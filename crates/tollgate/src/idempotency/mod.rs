@@ -111,6 +111,13 @@
 //! The statuses and problem documents follow the IETF draft; [`GuardedHttp`] has the whole table, and [`GuardedHttp::stripe`] tells the
 //! same in the words that Stripe's client libraries understand.
 //!
+//! # Rows of your own, in the same transaction
+//!
+//! A handler finds its claim in the request's extensions (`CallContext`, then [`KeyInForce::claim`](tollgate_core::KeyInForce::claim)).
+//! Where its whole effect are rows of the database that holds the records, it can commit those and the answer together:
+//! [`ArmPolicy::InTransaction`], [`GuardedHttp::settlement_of`], and the store's `settle_in` (`tollgate-postgres`). Then nothing is
+//! ever in doubt: what failed was rolled back, and runs again.
+//!
 //! # If dropped
 //!
 //! See [`IdempotencyFuture`]: a client that hangs up never cuts a charge in half. Before the process ends, call
@@ -150,6 +157,7 @@ mod service;
 #[cfg(test)]
 mod tests;
 mod upkeep;
+mod wait;
 
 pub use self::config::{ArmPolicy, IdempotencyConfig, WhileInFlight};
 pub use self::future::IdempotencyFuture;

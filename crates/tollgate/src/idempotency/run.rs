@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tollgate_core::protocol::Replays;
 use tollgate_core::store::idempotency::{
-    Completion, Doubt, Held, IdempotencyStore, Settled, Settlement, Token,
+    Completion, Doubt, Held, IdempotencyStore, Phase, Settled, Settlement, Token,
 };
 use tollgate_core::{Effect, KeyInForce, Rejection, RejectionKind};
 use tower_service::Service;
@@ -108,7 +108,11 @@ where
     protocol.context_mut(&mut req).key = Some(key.clone());
     let Ok(answer) = caught(|| inner.call(req)).await else {
         tracing::error!(target: "tollgate::idempotency", record = ?token.key, "the guarded call panicked: outcome unknown");
-        settle(guard, token, Settlement::Unknown(Doubt::Panicked), config).await;
+        let settlement = match is_rolled_back(&key, config) {
+            true => Settlement::Released,
+            false => Settlement::Unknown(Doubt::Panicked),
+        };
+        settle(guard, token, settlement, config).await;
         return protocol.in_doubt(None);
     };
     let last = protocol.judge(&answer).effect;
@@ -131,6 +135,10 @@ where
             settle(guard, token, Settlement::Released, config).await;
             answer
         }
+        Effect::Unknown if is_rolled_back(&key, config) => {
+            settle(guard, token, Settlement::Released, config).await;
+            answer
+        }
         Effect::Unknown => {
             tracing::warn!(target: "tollgate::idempotency", record = ?token.key, epoch = token.epoch, "outcome unknown");
             settle(guard, token, Settlement::Unknown(Doubt::AnswerInDoubt), config).await;
@@ -138,6 +146,13 @@ where
             protocol.in_doubt((last == Effect::Unknown).then_some(answer))
         }
     }
+}
+
+/// Whether a doubt is none: a handler that works in a transaction has committed its rows and the outcome, and then the store refuses
+/// a release, or nothing, and then it is right. Not if it asked a peer too, whatever the policy says.
+fn is_rolled_back(key: &KeyInForce, config: &IdempotencyConfig) -> bool {
+    let asked_nobody = !key.is_taken() && key.ledger().total(Effect::NotSent) == Effect::NotSent;
+    config.arm == ArmPolicy::InTransaction && asked_nobody
 }
 
 /// Nothing was sent yet, so any doubt about the arm means: do not send.
@@ -185,14 +200,15 @@ pub(super) async fn settle<St: IdempotencyStore, P: Send + Sync + 'static>(
 ) -> bool {
     match guard.store.settle(token, &settlement).await {
         Ok(settled) => {
-            report(token, &settlement, settled);
+            report(token, &settlement, settled, config.arm);
             return true;
         }
         Err(error) => {
             tracing::warn!(target: "tollgate::idempotency", %error, "the store did not settle; trying again")
         }
     }
-    let again = settle_with_retries(guard, token, &settlement, u32::MAX);
+    let arm = config.arm;
+    let again = settle_with_retries(guard, token, &settlement, arm, u32::MAX);
     if tokio::time::timeout(config.settle_patience, again).await.is_ok() {
         return true;
     }
@@ -200,7 +216,7 @@ pub(super) async fn settle<St: IdempotencyStore, P: Send + Sync + 'static>(
     let guard = Arc::clone(guard);
     let tracker = guard.running.tracker.clone();
     tracker.spawn(async move {
-        let writing = settle_with_retries(&guard, token, &settlement, BACKGROUND_TRIES);
+        let writing = settle_with_retries(&guard, token, &settlement, arm, BACKGROUND_TRIES);
         guard.running.named(token.key, Doing::Settling, writing).await;
     });
     false
@@ -210,13 +226,14 @@ async fn settle_with_retries<St: IdempotencyStore, P>(
     guard: &Arc<Guard<St, P>>,
     token: Token,
     settlement: &Settlement,
+    arm: ArmPolicy,
     tries: u32,
 ) {
     let mut wait = Duration::from_millis(10);
     for _ in 0..tries {
         tokio::time::sleep(wait).await;
         if let Ok(settled) = guard.store.settle(token, settlement).await {
-            return report(token, settlement, settled);
+            return report(token, settlement, settled, arm);
         }
         wait = (wait * 2).min(Duration::from_secs(5));
     }
@@ -227,9 +244,16 @@ async fn settle_with_retries<St: IdempotencyStore, P>(
 }
 
 /// Somebody else decided meanwhile. If both say the same it is fine; an auditor must hear of it either way.
-fn report(token: Token, settlement: &Settlement, settled: Settled) {
+fn report(token: Token, settlement: &Settlement, settled: Settled, arm: ArmPolicy) {
+    let by_handler = arm == ArmPolicy::InTransaction;
     match settled {
+        Settled::Applied if by_handler && is_executed(settlement) => tracing::error!(
+            target: "tollgate::idempotency", record = ?token.key,
+            "the handler did not settle in its transaction: its rows and its answer did not commit together"
+        ),
         Settled::Applied | Settled::AlreadyApplied => {}
+        // the handler did it, and its answer to us was lost or was dressed up on its way here
+        Settled::Fenced(Phase::Completed) if by_handler => {}
         Settled::Fenced(phase) => tracing::error!(
             target: "tollgate::idempotency", record = ?token.key, ?settlement, ?phase,
             "the outcome was decided by somebody else: reconcile this key"
@@ -238,6 +262,13 @@ fn report(token: Token, settlement: &Settlement, settled: Settled) {
             target: "tollgate::idempotency", record = ?token.key, ?settlement, "the record of a running call is gone"
         ),
     }
+}
+
+const fn is_executed(settlement: &Settlement) -> bool {
+    matches!(
+        settlement,
+        Settlement::Completed(Completion { executed: true, .. })
+    )
 }
 
 /// The future's output, or its panic. Covers `call` itself as well as every poll.

@@ -43,12 +43,16 @@ macro_rules! mirror {
         /// names in scope would make `.begin()` ambiguous.
         trait Erased: Send + Sync {
             fn capabilities(&self) -> Capabilities;
+            fn erased_changed(&self, key: RecordKey) -> Option<Boxed<()>>;
             $(fn $erased(&self, $($argument: $type),*) -> Boxed<$answer>;)+
         }
 
         impl<S: IdempotencyStore> Erased for S {
             fn capabilities(&self) -> Capabilities {
                 IdempotencyStore::capabilities(self)
+            }
+            fn erased_changed(&self, key: RecordKey) -> Option<Boxed<()>> {
+                self.changed(key).map(|changed| -> Boxed<()> { Box::pin(changed) })
             }
             $(fn $erased(&self, $($argument: $type),*) -> Boxed<$answer> {
                 Box::pin(self.$method($($argument),*))
@@ -60,6 +64,9 @@ macro_rules! mirror {
 
             fn capabilities(&self) -> Capabilities {
                 self.0.capabilities()
+            }
+            fn changed(&self, key: RecordKey) -> Option<Boxed<()>> {
+                self.0.erased_changed(key)
             }
             $(fn $method(&self, $($argument: $type),*) -> Boxed<$answer> {
                 self.0.$erased($($argument),*)

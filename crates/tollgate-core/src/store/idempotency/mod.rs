@@ -452,6 +452,17 @@ pub trait IdempotencyStore: Send + Sync + 'static {
     /// Reads a record.
     fn get(&self, key: RecordKey) -> Self::Future<Option<Record>>;
 
+    /// For a caller to whom [`begin`](Self::begin) said `InFlight`: answers once that may be over, because the claim was settled, was
+    /// resolved, or has lapsed, whichever process did it. Too early is allowed; an error means that the store cannot tell at the
+    /// moment. Neither says anything about the record: begin again. Dropping it changes nothing.
+    ///
+    /// `None` (default): the store never tells, and whoever waits asks again from time to time. A word can be lost on its way, so a
+    /// waiter does that in any case, only more seldom.
+    fn changed(&self, key: RecordKey) -> Option<Self::Future<()>> {
+        let _ = key;
+        None
+    }
+
     /// Up to `limit` keys whose outcome is open, by key, after `after`. `Armed` records are listed only once their
     /// lease has lapsed.
     fn unresolved(&self, after: Option<RecordKey>, limit: u32) -> Self::Future<Vec<Unresolved>>;
@@ -491,6 +502,9 @@ impl<S: IdempotencyStore> IdempotencyStore for Arc<S> {
     }
     fn get(&self, key: RecordKey) -> Self::Future<Option<Record>> {
         (**self).get(key)
+    }
+    fn changed(&self, key: RecordKey) -> Option<Self::Future<()>> {
+        (**self).changed(key)
     }
     fn unresolved(&self, after: Option<RecordKey>, limit: u32) -> Self::Future<Vec<Unresolved>> {
         (**self).unresolved(after, limit)

@@ -7,12 +7,14 @@
 //! | `fingerprint` | what tells a repeat from another request |
 //! | `identify`, `capture` | the futures that read a request and an answer |
 //! | `head` | the stored form of an answer's headers |
+//! | `in_transaction` | what a handler stores that settles by itself |
 //! | `refusal`, `stripe` | how a refusal is told, in whose words |
 
 mod capture;
 mod fingerprint;
 mod head;
 mod identify;
+mod in_transaction;
 mod key;
 mod refusal;
 mod scope;

@@ -6,6 +6,7 @@ mod drain;
 #[cfg(feature = "audit")]
 mod findings;
 mod headers;
+mod in_transaction;
 mod late;
 mod look_up;
 #[cfg(feature = "audit")]
@@ -17,6 +18,7 @@ mod stores;
 mod stripe;
 mod typed;
 mod upkeep;
+mod waiting;
 
 use super::*;
 use std::sync::Arc;

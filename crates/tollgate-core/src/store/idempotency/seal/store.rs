@@ -225,6 +225,10 @@ impl<St: IdempotencyStore> IdempotencyStore for Sealed<St> {
         })
     }
 
+    fn changed(&self, key: RecordKey) -> Option<Self::Future<()>> {
+        self.store.changed(key).map(clear)
+    }
+
     fn arm(&self, token: Token, lease: Duration) -> Self::Future<Held> {
         clear(self.store.arm(token, lease))
     }

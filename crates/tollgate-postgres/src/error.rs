@@ -1,0 +1,230 @@
+//! Why a database was not taken, and what a failed step knows about itself.
+//!
+//! Failures are told apart by SQLSTATE, never by their text: text is translated and reworded.
+
+use sqlx::error::DatabaseError;
+use std::fmt;
+use tollgate_core::store::idempotency::Phase;
+use tollgate_core::store::{StoreError, StoreErrorKind};
+
+/// Why a database was not taken. Each says what is the matter and the way out.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// It cannot be reached, or fails.
+    #[error("cannot reach the database: is the address right, the server up, and the role allowed in?")]
+    Unreachable(#[source] sqlx::Error),
+    /// It does not keep what it acknowledges.
+    #[error(
+        "the server has {setting} = {found}: acknowledged claims would be lost in a crash; set it to {wanted}"
+    )]
+    Unsafe {
+        /// Which setting.
+        setting: &'static str,
+        /// What it says.
+        found: String,
+        /// What guards money.
+        wanted: &'static str,
+    },
+    /// It is a standby, which cannot take a claim and answers with yesterday's.
+    #[error("the server is a read-only standby: give the address of the primary")]
+    Standby,
+    /// Its tables are missing, or of an older version, and nobody asked to migrate.
+    #[error(
+        "the database has schema {found} of tollgate, this build needs {known}: open it once with `Settings::migrate`, by a role that may create tables"
+    )]
+    Outdated {
+        /// Its schema; 0 when there is none.
+        found: i32,
+        /// The schema this build needs.
+        known: i32,
+    },
+    /// A newer version of tollgate wrote it.
+    #[error(
+        "the database was written by a newer tollgate (schema {found}, this build knows {known}): upgrade this process"
+    )]
+    Newer {
+        /// Its schema.
+        found: i32,
+        /// The newest schema this build knows.
+        known: i32,
+    },
+    /// Somebody else has a schema of our name.
+    #[error("the database has a schema \"tollgate\" that is not ours: give tollgate a database without one")]
+    Foreign,
+}
+
+impl From<sqlx::Error> for OpenError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Unreachable(error)
+    }
+}
+
+/// Why an answer was not written into the caller's transaction. Whatever it is, roll the transaction back.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum NotSettled {
+    /// This very settlement is committed already, by an earlier transaction, and so are that transaction's other rows.
+    #[error("the answer was committed before")]
+    AlreadyApplied,
+    /// Somebody else decided meanwhile; the record stands at this phase.
+    #[error("the claim was lost: the record is {}", .0.as_str())]
+    Fenced(Phase),
+    /// There is no such record.
+    #[error("there is no such record")]
+    Gone,
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// A failed step, and how far it had come.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// Before anything of it was sent that writes.
+    Before(sqlx::Error),
+    /// After a write was sent.
+    Write(sqlx::Error),
+    /// It lost too many races.
+    Contended,
+    /// The server would forget the claim in a crash.
+    Forgetful,
+}
+
+impl Failure {
+    /// As the answer of a step whose statements commit by themselves.
+    pub(crate) fn alone(self) -> StoreError {
+        let lost = matches!(&self, Self::Write(error) if is_answer_lost(error));
+        let error = self.inside();
+        if lost { error.possibly_applied() } else { error }
+    }
+
+    /// As the answer of a step inside a transaction that was not committed: nothing was written.
+    pub(crate) fn inside(self) -> StoreError {
+        match self {
+            Self::Before(error) | Self::Write(error) => store_error(error),
+            Self::Contended => StoreError::unavailable("too many others write the same record"),
+            Self::Forgetful => StoreError::new(
+                StoreErrorKind::Unsupported,
+                "the server has synchronous_commit = off: it would forget an acknowledged claim in a crash",
+            ),
+        }
+    }
+
+    /// Whether the next step may have the connection: the server is waiting for a statement, outside of any transaction.
+    pub(crate) fn leaves_the_connection_whole(&self) -> bool {
+        match self {
+            Self::Before(error) | Self::Write(error) => {
+                matches!(error, sqlx::Error::Database(_)) && !is_answer_lost(error)
+            }
+            Self::Contended | Self::Forgetful => true,
+        }
+    }
+
+    /// The statement was rolled back because somebody else's came first; asking again is all it takes.
+    pub(crate) fn is_lost_race(&self) -> bool {
+        // serialization_failure, deadlock_detected
+        matches!(self, Self::Before(error) | Self::Write(error) if matches!(&*sqlstate(error), "40001" | "40P01"))
+    }
+}
+
+fn sqlstate(error: &sqlx::Error) -> String {
+    let code = error.as_database_error().and_then(DatabaseError::code);
+    code.unwrap_or_default().into_owned()
+}
+
+/// Whether a statement that was sent may have been committed all the same. When in doubt it may.
+fn is_answer_lost(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Database(_) => {
+            let code = sqlstate(error);
+            // connection_exception, operator_intervention that ends the session, statement_completion_unknown
+            code.starts_with("08") || code.starts_with("57P") || code == "40003"
+        }
+        // never left this process
+        sqlx::Error::Configuration(_)
+        | sqlx::Error::InvalidArgument(_)
+        | sqlx::Error::Encode(_)
+        | sqlx::Error::PoolTimedOut
+        | sqlx::Error::PoolClosed => false,
+        _ => true,
+    }
+}
+
+fn store_error(error: sqlx::Error) -> StoreError {
+    let (kind, message) = match &error {
+        sqlx::Error::Database(_) => kind_of(&sqlstate(&error)),
+        sqlx::Error::ColumnDecode { .. }
+        | sqlx::Error::Decode(_)
+        | sqlx::Error::ColumnNotFound(_)
+        | sqlx::Error::ColumnIndexOutOfBounds { .. } => (
+            StoreErrorKind::Unreadable,
+            "the database holds something this build cannot read",
+        ),
+        sqlx::Error::InvalidArgument(_) | sqlx::Error::Encode(_) => {
+            (StoreErrorKind::Unsupported, "the database cannot hold this")
+        }
+        _ => (StoreErrorKind::Unavailable, "the database does not answer"),
+    };
+    let plain = StoreError::new(kind, message);
+    match error {
+        sqlx::Error::Database(said) => plain.with_source(Said::of(&*said)),
+        other => plain.with_source(other),
+    }
+}
+
+fn kind_of(code: &str) -> (StoreErrorKind, &'static str) {
+    match code {
+        "53100" => (StoreErrorKind::Full, "the database's disk is full"),
+        "XX001" | "XX002" => (StoreErrorKind::Unreadable, "the database is damaged"),
+        "3F000" | "42P01" | "42703" => (
+            StoreErrorKind::Unsupported,
+            "the database lacks our tables, or their columns: open the store with `Settings::migrate` once",
+        ),
+        "42501" => (
+            StoreErrorKind::Unsupported,
+            "the database role lacks a right on our tables",
+        ),
+        // a saga's id that belongs to another saga
+        "23505" => (StoreErrorKind::Unsupported, "the id belongs to another record"),
+        // text that PostgreSQL cannot hold (a zero byte), or that is too long for an index
+        _ if code.starts_with("22") || code.starts_with("54") => {
+            (StoreErrorKind::Unsupported, "the database cannot hold this")
+        }
+        "25006" => (
+            StoreErrorKind::Unavailable,
+            "the database is read-only: is it a standby?",
+        ),
+        _ => (StoreErrorKind::Unavailable, "the database failed"),
+    }
+}
+
+/// What the server said, without the detail: that quotes the row, and rows are personal data.
+#[derive(Debug)]
+struct Said {
+    code: String,
+    message: String,
+}
+
+impl Said {
+    fn of(error: &dyn DatabaseError) -> Self {
+        Self {
+            code: error.code().unwrap_or_default().into_owned(),
+            message: error.message().to_owned(),
+        }
+    }
+}
+
+impl fmt::Display for Said {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PostgreSQL says {}: {}", self.code, self.message)
+    }
+}
+
+impl std::error::Error for Said {}
+
+/// A column that holds something this build cannot read: never treated as absent.
+pub(crate) fn unreadable(column: &'static str) -> Failure {
+    let what = format!("{column} holds something this build cannot read");
+    Failure::Before(sqlx::Error::Decode(what.into()))
+}

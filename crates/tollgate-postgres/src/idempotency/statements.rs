@@ -1,0 +1,154 @@
+//! What is asked of the database.
+//!
+//! Each of the rule's transitions that a guarded call goes through is one guarded statement: it writes if its `where` says that the rule
+//! would, and else tells what stands there, or that the general way has to be gone ([`LOAD`], the rule, then [`UPDATE`], [`INSERT`] or
+//! [`REMOVE`]).
+
+use crate::session::{clock, later};
+
+macro_rules! columns {
+    () => {
+        "phase, epoch, owner, fingerprint, lease_until, expires_at, retention, changed_at, doubt, executed, \
+         answer_ok, answer_status, answer_head, answer_body, actor, reason"
+    };
+}
+
+pub(super) const LOAD: &str = concat!(
+    "with ",
+    clock!(),
+    " select now, forgetful, held.xmin::text, ",
+    columns!(),
+    " from clock left join tollgate.idempotency as held on key = $1"
+);
+
+/// Claims a key that is absent, released, or whose claim lapsed before it was armed; the claim's epoch stands in the last column then.
+/// Tells what stood there before.
+pub(super) const BEGIN: &str = concat!(
+    "with ",
+    clock!(),
+    ", \
+     found as materialized (select xmin::text as version, ",
+    columns!(),
+    " from tollgate.idempotency where key = $1), \
+     fresh as (insert into tollgate.idempotency \
+        (key, phase, epoch, owner, fingerprint, lease_until, retention, changed_at) \
+        select $1, $2, 1, $3, $4, ",
+    later!("$5"),
+    ", $6, clock.now from clock \
+        where not clock.forgetful and not exists (select from found) \
+        on conflict (key) do nothing returning epoch), \
+     again as (update tollgate.idempotency as held set phase = $2, epoch = held.epoch + 1, owner = $3, lease_until = ",
+    later!("$5"),
+    ", expires_at = null, retention = $6, changed_at = clock.now, doubt = null, executed = null, answer_ok = null, \
+        answer_status = null, answer_head = null, answer_body = null, actor = null, reason = null from clock \
+        where key = $1 and fingerprint = $4 and not clock.forgetful \
+        and (phase = 'released' or (phase = 'prepared' and lease_until < clock.now)) returning held.epoch) \
+     select now, forgetful, version, ",
+    columns!(),
+    ", (select epoch from fresh union all select epoch from again) from clock left join found on true"
+);
+
+pub(super) const ARM: &str = concat!(
+    "with ",
+    clock!(),
+    " update tollgate.idempotency as held set phase = 'armed', lease_until = ",
+    later!("$4"),
+    ", changed_at = clock.now from clock where key = $1 and epoch = $2 and owner = $3 and phase = 'prepared' \
+     and lease_until >= clock.now and not clock.forgetful"
+);
+
+pub(super) const RENEW: &str = concat!(
+    "with ",
+    clock!(),
+    " update tollgate.idempotency as held set lease_until = ",
+    later!("$4"),
+    " from clock where key = $1 and epoch = $2 and owner = $3 \
+     and (phase = 'armed' or (phase = 'prepared' and lease_until >= clock.now)) and not clock.forgetful"
+);
+
+/// Settles a claim that stands, or of which its owner alone knew how it ended.
+pub(super) const SETTLE: &str = concat!(
+    "with ",
+    clock!(),
+    " update tollgate.idempotency as held set phase = $4, doubt = $5, executed = $6, answer_ok = $7, \
+     answer_status = $8, answer_head = $9, answer_body = $10, changed_at = clock.now, \
+     expires_at = case when $4 = 'unknown' then held.expires_at else ",
+    later!("held.retention"),
+    " end from clock where key = $1 and epoch = $2 and owner = $3 and (phase in ('prepared', 'armed') \
+     or (phase = 'unknown' and ($4 = 'completed' or ($4 = 'released' and doubt = 'owner_lost'))))"
+);
+
+/// What time it is.
+pub(super) const NOW: &str = concat!("with ", clock!(), " select now from clock");
+
+/// Ends a doubt. Absence is declared only from a look that began after the owner's lease had lapsed.
+pub(super) const RESOLVE: &str = concat!(
+    "with ",
+    clock!(),
+    " update tollgate.idempotency as held set phase = $3, doubt = null, executed = $4, answer_ok = $5, \
+     answer_status = $6, answer_head = $7, answer_body = $8, actor = $9, reason = $10, changed_at = clock.now, expires_at = ",
+    later!("held.retention"),
+    " from clock where key = $1 and epoch = $2 and (phase = 'unknown' or (phase = 'armed' and lease_until < clock.now)) \
+     and ($3 = 'completed' or lease_until < least($11, clock.now))"
+);
+
+/// Has those who settle a claim that is in flight say so. How long its lease still runs; no row when nothing is in flight.
+pub(super) const AWAIT: &str = concat!(
+    "with ",
+    clock!(),
+    ", marked as (update tollgate.idempotency as held set awaited = true from clock \
+        where key = $1 and phase in ('prepared', 'armed') and lease_until >= clock.now and not awaited \
+        returning lease_until - clock.now as left_over) \
+     select left_over from marked union all select lease_until - clock.now from tollgate.idempotency, clock \
+     where key = $1 and phase in ('prepared', 'armed') and lease_until >= clock.now and awaited"
+);
+
+/// PostgreSQL marks each version of a row with the transaction that wrote it: the row is written if it is still that version.
+pub(super) const UPDATE: &str = "update tollgate.idempotency set phase = $2, epoch = $3, owner = $4, fingerprint = $5, lease_until = $6, \
+     expires_at = $7, retention = $8, changed_at = $9, doubt = $10, executed = $11, answer_ok = $12, answer_status = $13, \
+     answer_head = $14, answer_body = $15, actor = $16, reason = $17 where key = $1 and xmin = $18::xid";
+
+pub(super) const INSERT: &str = concat!(
+    "insert into tollgate.idempotency (key, ",
+    columns!(),
+    ") values \
+     ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17) on conflict (key) do nothing"
+);
+
+pub(super) const REMOVE: &str = "delete from tollgate.idempotency where key = $1 and xmin = $2::xid";
+
+pub(super) const UNRESOLVED: &str = concat!(
+    "with ",
+    clock!(),
+    " select key, now, false, held.xmin::text, ",
+    columns!(),
+    " from tollgate.idempotency as held, clock \
+     where key > $1 and phase in ('armed', 'unknown') and (phase = 'unknown' or lease_until < clock.now) order by key limit $2"
+);
+
+/// Rows that somebody else is writing are passed over: the next sweep meets them.
+pub(super) const SWEEP: &str = concat!(
+    "with ",
+    clock!(),
+    ", due as materialized (select key from tollgate.idempotency as held, clock \
+     where phase = 'armed' and lease_until < clock.now limit $1 for update of held skip locked) \
+     update tollgate.idempotency as held set phase = 'unknown', doubt = 'owner_lost', changed_at = clock.now \
+     from due, clock where held.key = due.key"
+);
+
+/// An answer becomes a tombstone; a tombstone, a released key, and a claim that was never armed go.
+pub(super) const COLLECT: &str = concat!(
+    "with ",
+    clock!(),
+    ", due as materialized (select key, phase from tollgate.idempotency as held, clock \
+        where (phase in ('completed', 'released', 'expired') and expires_at <= clock.now) \
+        or (phase = 'prepared' and lease_until < clock.now and lease_until < clock.now - retention) \
+        limit $2 for update of held skip locked), \
+     spent as (update tollgate.idempotency as held set phase = 'expired', executed = null, answer_ok = null, \
+        answer_status = null, answer_head = null, answer_body = null, changed_at = clock.now, \
+        expires_at = ",
+    later!("$1"),
+    " from due, clock where held.key = due.key and due.phase = 'completed'), \
+     gone as (delete from tollgate.idempotency as held using due where held.key = due.key and due.phase <> 'completed') \
+     select count(*) from due"
+);

@@ -1,0 +1,153 @@
+//! One connection for one step: how a step begins, commits, fails, and is dropped.
+//!
+//! A connection goes back to the others only when nothing of its step can be left on it. In particular not when the step's future was
+//! dropped halfway: whoever got that connection next would write into a transaction that nobody ever commits. Such a connection is
+//! closed, and the server rolls back.
+
+use crate::Postgres;
+use crate::error::Failure;
+use crate::pool::{Busy, Pool};
+use sqlx::{AssertSqlSafe, Executor, PgConnection};
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Duration;
+use tollgate_core::Timestamp;
+use tollgate_core::store::{Boxed, StoreError};
+
+/// How often a step that lost a race asks again. Each loss is somebody else's success on the same key.
+pub(crate) const PATIENCE: u32 = 100;
+
+/// A step at work.
+pub(crate) type Running<'c, T> = Pin<Box<dyn Future<Output = Result<T, Failure>> + Send + 'c>>;
+
+/// The server's time in whole microseconds, and whether the server would forget what it has just acknowledged. A part of a `with`.
+macro_rules! clock {
+    () => {
+        "clock as materialized (select (extract(epoch from clock_timestamp()) * 1000000)::bigint as now, \
+         current_setting('synchronous_commit') = 'off' as forgetful)"
+    };
+}
+pub(crate) use clock;
+
+/// So many microseconds later, as far as time goes.
+macro_rules! later {
+    ($by:literal) => {
+        concat!(
+            "least(clock.now::numeric + ",
+            $by,
+            ", 9223372036854775807)::bigint"
+        )
+    };
+}
+pub(crate) use later;
+
+/// As the database keeps durations.
+pub(crate) fn micros(duration: Duration) -> i64 {
+    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
+}
+
+/// As the database keeps counts.
+pub(crate) fn signed(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+/// As the rules know instants.
+pub(crate) fn instant(micros: i64) -> Timestamp {
+    Timestamp::from_unix_micros(micros)
+}
+
+impl Postgres {
+    /// Runs statements of which each commits by itself.
+    pub(crate) fn step<T: Send + 'static>(
+        &self,
+        run: impl for<'c> FnOnce(&'c mut PgConnection) -> Running<'c, T> + Send + 'static,
+    ) -> Boxed<T> {
+        let pool = self.pool.clone();
+        Box::pin(async move {
+            let mut session = open(&pool).await?;
+            let done = run(&mut session.connection).await;
+            if done
+                .as_ref()
+                .err()
+                .is_none_or(Failure::leaves_the_connection_whole)
+            {
+                session.give_back();
+            }
+            done.map_err(Failure::alone)
+        })
+    }
+
+    /// Runs statements in one transaction, which holds these locks from its first statement on. Processes that need the same locks
+    /// queue for them.
+    pub(crate) fn transaction<T: Send + 'static>(
+        &self,
+        locks: Vec<i64>,
+        run: impl for<'c> FnOnce(&'c mut PgConnection) -> Running<'c, T> + Send + 'static,
+    ) -> Boxed<T> {
+        let pool = self.pool.clone();
+        Box::pin(async move {
+            let mut session = open(&pool).await?;
+            let done = match begin(&mut session.connection, locks).await {
+                Ok(()) => run(&mut session.connection).await,
+                Err(failure) => Err(failure),
+            };
+            end(session, done).await
+        })
+    }
+}
+
+async fn open(pool: &Pool) -> Result<Busy, StoreError> {
+    pool.acquire()
+        .await
+        .map_err(|error| Failure::Before(error).alone())
+}
+
+/// Commits, or rolls back.
+async fn end<T>(mut session: Busy, done: Result<T, Failure>) -> Result<T, StoreError> {
+    let end = if done.is_ok() { "commit" } else { "rollback" };
+    let ended = session.connection.execute(end).await;
+    match (done, ended) {
+        (Ok(answer), Ok(_)) => {
+            session.give_back();
+            Ok(answer)
+        }
+        (Ok(_), Err(error)) => Err(Failure::Write(error).alone()),
+        (Err(failure), ended) => {
+            if ended.is_ok() {
+                session.give_back();
+            }
+            Err(failure.inside())
+        }
+    }
+}
+
+/// Begins, with the locks, in one round trip. A lock is asked for before anything is read, so what is read afterwards is what the
+/// last holder wrote. The timeouts bound the harm that a frozen holder does to the others.
+async fn begin(connection: &mut PgConnection, mut locks: Vec<i64>) -> Result<(), Failure> {
+    // always in the same order, or two steps could wait for each other
+    locks.sort_unstable();
+    locks.dedup();
+    let mut sql = String::from(
+        "begin isolation level read committed read write; set local lock_timeout = '10s'; \
+         set local idle_in_transaction_session_timeout = '10s'",
+    );
+    for lock in locks {
+        sql.push_str(&format!("; select pg_advisory_xact_lock({lock})"));
+    }
+    connection
+        .execute(AssertSqlSafe(sql)) // numbers only
+        .await
+        .map(drop)
+        .map_err(Failure::Before)
+}
+
+/// The advisory lock of a name: FNV-1a, which every version of this crate must compute alike. Two names that share a lock wait for
+/// each other and nothing else.
+pub(crate) fn lock(port: &str, name: &[u8]) -> i64 {
+    let bytes = b"tollgate/".iter().chain(port.as_bytes()).chain(b"/").chain(name);
+    bytes
+        .fold(0xcbf2_9ce4_8422_2325u64, |hash, byte| {
+            (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
+        })
+        .cast_signed()
+}

@@ -62,6 +62,11 @@ impl Keys<'_> {
                         doubts: 0,
                     },
                     ArmPolicy::BeforeCall => At::Prepared { claim, lease },
+                    ArmPolicy::InTransaction => {
+                        unreachable!(
+                            "no peer is called: the effect and the answer are one commit of the store"
+                        )
+                    }
                 };
                 (Said::Acquired, at)
             }

@@ -15,7 +15,7 @@
 //! * A call is **atomic**: it happened whole or not at all, and two calls on one key never both win.
 //! * A write that failed **says whether it may have happened** ([`StoreError::may_have_happened`]).
 //! * Time that decides anything (leases, windows, retention) is **the store's own**: the database's clock, the
-//!   server's `TIME`. Callers pass durations, never instants.
+//!   server's `TIME`. Callers pass durations, and no instants but those that the store told them.
 //! * No method has a default that promises less than the method.
 //!
 //! # Writing a store

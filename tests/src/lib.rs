@@ -10,6 +10,7 @@
 //! | `shapes.rs` | can everything be sent, shared, cloned and printed? |
 //! | `allocations.rs` | what does a call through the layers allocate? |
 //! | `http_conformance/` | do our servers pass the black-box runner, and servers broken on purpose not? |
+//! | `harness/`, started with `kill` | real processes, killed, frozen and cut off: what was charged twice, what was lost? |
 //! | `stripe_python/` | does Stripe's own Python library get along with a server that wears the layer? |
 //!
 //! This library holds the README's examples, as doctests, and what keeps the guide's numbers true.

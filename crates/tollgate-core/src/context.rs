@@ -254,6 +254,22 @@ impl KeyInForce {
     #[must_use]
     pub fn downstream_key(&self, peer: &str) -> DownstreamKey {
         self.0.ledger.mark_key_taken();
+        self.reference(peer)
+    }
+
+    /// The same text, for a peer that does **not** deduplicate: sent as the merchant's reference, an outcome can be looked up by it.
+    /// It does not count as taken, so nobody repeats what may have happened.
+    ///
+    /// ```
+    /// use tollgate_core::KeyInForce;
+    ///
+    /// let key = KeyInForce::for_step(b"saga-1/capture/forward/0");
+    /// let reference = key.reference("old-bank");
+    /// assert!(!key.is_taken());
+    /// assert_eq!(reference, key.downstream_key("old-bank"));
+    /// ```
+    #[must_use]
+    pub fn reference(&self, peer: &str) -> DownstreamKey {
         match &self.0.source {
             Source::Claim { token, secrets, part } => secrets.downstream_key_of_part(&token.key, part, peer),
             Source::Step { seed, part } => {

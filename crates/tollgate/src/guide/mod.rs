@@ -9,6 +9,7 @@
 //! | [`model`] | how the promise is proved: a model, its controls and limits, and every interleaving |
 //! | [`operations`] | doubts and operators, upkeep, sealing, shutdown, crashes, audits |
 //! | [`conformance`] | does a server, any server, honour `Idempotency-Key`? |
+//! | [`proof`] | what was done to it, what came of that, and what that does not prove |
 
 #[doc = include_str!("conformance.md")]
 pub mod conformance {}
@@ -20,6 +21,8 @@ pub mod operations {}
 pub mod ordering {}
 #[doc = include_str!("problems.md")]
 pub mod problems {}
+#[doc = include_str!("proof.md")]
+pub mod proof {}
 #[doc = include_str!("settings.md")]
 pub mod settings {}
 #[doc = include_str!("stores.md")]

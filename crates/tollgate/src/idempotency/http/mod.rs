@@ -297,15 +297,13 @@ impl GuardedHttp {
         body: &[u8],
         secrets: &Secrets,
     ) -> Result<Identity, Rejection> {
-        // the control character keeps a caller's keys apart from those of typed calls in the same store: handed on to a gateway call, a
-        // key would meet its own record, and a stranger could use up the key of somebody's refund
-        let mut scope = String::from("http\0");
-        if let Some(scope_of) = &self.0.scope {
-            scope.push_str(scope_of(parts).ok_or(RejectionKind::ScopeMissing)?.as_str());
-        }
+        let scope = match &self.0.scope {
+            None => None,
+            Some(scope_of) => Some(scope_of(parts).ok_or(RejectionKind::ScopeMissing)?),
+        };
         let fields = fingerprint::canonical(parts, &self.0.fingerprinted);
         Ok(Identity {
-            key: secrets.record_key(&scope, key),
+            key: scope::record_key(secrets, scope.as_ref(), key),
             fingerprint: secrets.fingerprint(&[fields.as_bytes(), body]),
         })
     }

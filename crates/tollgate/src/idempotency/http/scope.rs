@@ -1,4 +1,8 @@
-//! Whose keys these are.
+//! Whose keys these are, and which record is a key's.
+
+use super::GuardedHttp;
+use tollgate_core::store::idempotency::RecordKey;
+use tollgate_core::{IdempotencyKey, Secrets};
 
 /// Whose keys: a tenant, and the environment if test and live share a store. Equal keys in two scopes are two keys.
 ///
@@ -11,12 +15,6 @@
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct KeyScope(String);
-
-impl KeyScope {
-    pub(super) fn as_str(&self) -> &str {
-        &self.0
-    }
-}
 
 /// Tenant and environment.
 impl<T: AsRef<str>, E: AsRef<str>> From<(T, E)> for KeyScope {
@@ -37,5 +35,34 @@ impl From<&str> for KeyScope {
 impl From<String> for KeyScope {
     fn from(tenant: String) -> Self {
         Self::from((tenant, ""))
+    }
+}
+
+/// The control character keeps a caller's keys apart from those of typed calls in the same store: handed on to a gateway call, a key
+/// would meet its own record, and a stranger could use up the key of somebody's refund.
+pub(super) fn record_key(secrets: &Secrets, scope: Option<&KeyScope>, key: &str) -> RecordKey {
+    let scope = scope.map_or("", |scope| &scope.0);
+    secrets.record_key(&format!("http\0{scope}"), key)
+}
+
+impl GuardedHttp {
+    /// Names the record of a caller's key, for whoever wants to see how it stands: support, operators, tests. `scope` is what
+    /// [`scope`](Self::scope) makes of the caller's requests; `None` without it.
+    ///
+    /// ```
+    /// use tollgate::idempotency::{GuardedHttp, KeyScope};
+    /// use tollgate_core::store::{idempotency::IdempotencyStore, memory::MemoryIdempotency};
+    /// use tollgate_core::{IdempotencyKey, Secrets};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let (store, secrets) = (MemoryIdempotency::new(), Secrets::ephemeral());
+    /// let (acme, key) = (KeyScope::from("acme"), IdempotencyKey::new("order-4711")?);
+    /// let record = GuardedHttp::record_key(&secrets, Some(&acme), &key);
+    /// assert_eq!(store.get(record).await?, None); // nobody has used this key
+    /// # Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn record_key(secrets: &Secrets, scope: Option<&KeyScope>, key: &IdempotencyKey) -> RecordKey {
+        record_key(secrets, scope, key.as_str())
     }
 }

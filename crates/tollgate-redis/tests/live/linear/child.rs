@@ -3,6 +3,7 @@
 use super::checker::Event;
 use super::history::{Dice, Op, ask};
 use crate::server::url;
+use redis::AsyncConnectionConfig;
 use redis::aio::MultiplexedConnection;
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
@@ -149,9 +150,14 @@ impl Client {
         }
         // drawn from a server that nobody kills
         let tickets = redis::Client::open(url()).unwrap();
+        // a slow disk is not a loss
+        let patient = AsyncConnectionConfig::new().set_response_timeout(Some(Duration::from_secs(60)));
         Self {
             stores,
-            tickets: tickets.get_multiplexed_async_connection().await.unwrap(),
+            tickets: tickets
+                .get_multiplexed_async_connection_with_config(&patient)
+                .await
+                .unwrap(),
             counter: format!("{prefix}:tickets"),
         }
     }

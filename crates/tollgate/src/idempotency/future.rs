@@ -2,7 +2,7 @@
 
 use super::config::{IdempotencyConfig, WhileInFlight};
 use super::guard::Guard;
-use super::look_up;
+use super::inquiry;
 use super::run::{BoxRun, Claimed, run, settle};
 use super::running::Doing;
 use super::wait::Wait;
@@ -118,7 +118,7 @@ where
             run: run::<S, St, P, Req>,
             detach: detach::<Answer<S, Req>>,
             give_back: give_back::<St, P>,
-            ask: look_up::ask::<St, P>,
+            ask: inquiry::ask::<St, P>,
         }
     }
 }

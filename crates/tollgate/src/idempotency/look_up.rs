@@ -1,17 +1,10 @@
-//! A repeat that meets a doubt has it looked into: one look at a time per key, on behalf of everybody who asks.
+//! How doubts are ended, and which keys are being looked into just now.
 
-use super::guard::Guard;
-use super::resolve::{Ended, Finding, end};
+use super::resolve::Finding;
 use std::collections::HashSet;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
-use tokio::runtime::Handle;
-use tollgate_core::store::StoreError;
-use tollgate_core::store::idempotency::{IdempotencyStore, Phase, RecordKey, Unresolved};
-
-/// How long a key is left alone after a look that found nothing out: the gateway is asked once a second, not at every retry.
-const PAUSE: Duration = Duration::from_secs(1);
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tollgate_core::store::idempotency::{RecordKey, Unresolved};
 
 type Looking = Pin<Box<dyn Future<Output = Finding> + Send>>;
 
@@ -35,7 +28,7 @@ impl LookUp {
         }
     }
 
-    pub(super) fn actor(&self) -> &str {
+    pub(super) fn actor(&self) -> &Arc<str> {
         &self.actor
     }
 
@@ -44,79 +37,15 @@ impl LookUp {
     }
 
     /// Whether nobody else is at it.
-    fn enter(&self, key: RecordKey) -> bool {
-        self.under_way
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(key)
+    pub(super) fn enter(&self, key: RecordKey) -> bool {
+        self.under_way().insert(key)
     }
-}
 
-/// Leaves when it is dropped: a look that panics must not keep its key for ever.
-struct UnderWay<St, P> {
-    guard: Arc<Guard<St, P>>,
-    key: RecordKey,
-}
-
-impl<St, P> Drop for UnderWay<St, P> {
-    fn drop(&mut self) {
-        if let Some(look_up) = self.guard.look_up.get() {
-            look_up
-                .under_way
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .remove(&self.key);
-        }
+    pub(super) fn leave(&self, key: &RecordKey) {
+        self.under_way().remove(key);
     }
-}
 
-/// Has a key looked into, in a task, unless somebody is at it. A look moves no money, so nothing has to be drained.
-pub(super) fn ask<St, P>(guard: &Arc<Guard<St, P>>, key: RecordKey)
-where
-    St: IdempotencyStore,
-    P: Send + Sync + 'static,
-{
-    let (Some(look_up), Ok(runtime)) = (guard.look_up.get(), Handle::try_current()) else {
-        return;
-    };
-    if !look_up.enter(key) {
-        return;
+    fn under_way(&self) -> MutexGuard<'_, HashSet<RecordKey>> {
+        self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
     }
-    let under_way = UnderWay {
-        guard: Arc::clone(guard),
-        key,
-    };
-    runtime.spawn(async move {
-        match find_out(&under_way.guard, key).await {
-            Ok(true) => {}
-            Ok(false) => tokio::time::sleep(PAUSE).await,
-            Err(error) => {
-                tracing::warn!(target: "tollgate::idempotency", %error, "the store did not answer to a look-up");
-                tokio::time::sleep(PAUSE).await;
-            }
-        }
-    });
-}
-
-/// Whether the doubt is over.
-async fn find_out<St: IdempotencyStore, P>(guard: &Guard<St, P>, key: RecordKey) -> Result<bool, StoreError> {
-    let Some(look_up) = guard.look_up.get() else {
-        return Ok(false);
-    };
-    let open = match guard.store.get(key).await? {
-        Some(record) if matches!(record.phase, Phase::Armed | Phase::Unknown) => Unresolved::of(key, &record),
-        _ => return Ok(true), // it is over already
-    };
-    let as_of = guard.store.now().await?;
-    let finding = look_up.look(open.clone()).await;
-    Ok(end(
-        &guard.store,
-        &guard.ledger(),
-        &look_up.actor,
-        open,
-        finding,
-        as_of,
-    )
-    .await?
-        != Ended::Open)
 }

@@ -144,6 +144,7 @@ mod future;
 mod gateway;
 mod guard;
 mod http;
+mod inquiry;
 mod layer;
 mod ledger;
 mod look_up;

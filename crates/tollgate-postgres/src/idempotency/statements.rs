@@ -22,7 +22,7 @@ pub(super) const LOAD: &str = concat!(
 );
 
 /// Claims a key that is absent, released, or whose claim lapsed before it was armed; the claim's epoch stands in the last column then.
-/// Tells what stood there before.
+/// Tells what stood there before. A record that nobody can take over is not touched, so a replay writes nothing and locks nothing.
 pub(super) const BEGIN: &str = concat!(
     "with ",
     clock!(),
@@ -30,22 +30,20 @@ pub(super) const BEGIN: &str = concat!(
      found as materialized (select xmin::text as version, ",
     columns!(),
     " from tollgate.idempotency where key = $1), \
-     fresh as (insert into tollgate.idempotency \
+     mine as (insert into tollgate.idempotency as held \
         (key, phase, epoch, owner, fingerprint, lease_until, retention, changed_at) \
         select $1, $2, 1, $3, $4, ",
     later!("$5"),
-    ", $6, clock.now from clock \
-        where not clock.forgetful and not exists (select from found) \
-        on conflict (key) do nothing returning epoch), \
-     again as (update tollgate.idempotency as held set phase = $2, epoch = held.epoch + 1, owner = $3, lease_until = ",
-    later!("$5"),
-    ", expires_at = null, retention = $6, changed_at = clock.now, doubt = null, executed = null, answer_ok = null, \
-        answer_status = null, answer_head = null, answer_body = null, actor = null, reason = null from clock \
-        where key = $1 and fingerprint = $4 and not clock.forgetful \
-        and (phase = 'released' or (phase = 'prepared' and lease_until < clock.now)) returning held.epoch) \
+    ", $6, clock.now from clock where not clock.forgetful \
+        and not exists (select from found where phase not in ('released', 'prepared')) \
+        on conflict (key) do update set phase = excluded.phase, epoch = held.epoch + 1, owner = excluded.owner, \
+        lease_until = excluded.lease_until, expires_at = null, retention = excluded.retention, changed_at = excluded.changed_at, \
+        doubt = null, executed = null, answer_ok = null, answer_status = null, answer_head = null, answer_body = null, \
+        actor = null, reason = null where held.fingerprint = excluded.fingerprint and (held.phase = 'released' \
+        or (held.phase = 'prepared' and held.lease_until < excluded.changed_at)) returning held.epoch) \
      select now, forgetful, version, ",
     columns!(),
-    ", (select epoch from fresh union all select epoch from again) from clock left join found on true"
+    ", (select epoch from mine) from clock left join found on true"
 );
 
 pub(super) const ARM: &str = concat!(

@@ -9,6 +9,7 @@
 //! | [`model`] | how the promise is proved: a model, its controls and limits, and every interleaving |
 //! | [`operations`] | doubts and operators, upkeep, sealing, shutdown, crashes, audits |
 //! | [`conformance`] | does a server, any server, honour `Idempotency-Key`? |
+//! | [`speed`] | what a guarded call costs, beside the peers and beside each store's own ceiling |
 //! | [`proof`] | what was done to it, what came of that, and what that does not prove |
 
 #[doc = include_str!("conformance.md")]
@@ -25,6 +26,8 @@ pub mod problems {}
 pub mod proof {}
 #[doc = include_str!("settings.md")]
 pub mod settings {}
+#[doc = include_str!("speed.md")]
+pub mod speed {}
 #[doc = include_str!("stores.md")]
 pub mod stores {}
 

@@ -8,7 +8,7 @@ use super::running::Doing;
 use super::wait::Wait;
 use pin_project_lite::pin_project;
 use std::fmt;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::task::{Context, Poll, ready};
@@ -66,10 +66,8 @@ pin_project! {
                         (this.detach)(run, this.home.take());
                     }
                 }
-                StateProj::Beginning { begin, pending } => {
-                    if let (Some(begin), Some(claimed), Some(pending)) =
-                        (begin.take(), this.claimed.take(), pending)
-                    {
+                StateProj::Beginning { asked } => {
+                    if let (Some((begin, pending)), Some(claimed)) = (asked.take(), this.claimed.take()) {
                         (this.give_back)(claimed.guard, claimed.config, pending.begin.key, begin);
                     }
                 }
@@ -94,7 +92,7 @@ pin_project! {
     #[project = StateProj]
     enum State<I, O, B, C, Req, T> {
         Identifying { #[pin] identify: I },
-        Beginning { begin: Option<B>, pending: Option<Pending<Req>> },
+        Beginning { asked: Option<(B, Pending<Req>)> },
         Waiting { #[pin] wait: Wait<C>, pending: Option<Pending<Req>> },
         Running { run: Option<BoxRun<T>> },
         Bypassing { #[pin] oneshot: O },
@@ -131,10 +129,11 @@ where
 {
     type Output = Answer<S, Req>;
 
+    /// A step that is over at once leaves no trace in the state: what a store in memory answers is not put away and fetched again.
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
         loop {
-            match this.state.as_mut().project() {
+            let (mut begin, mut pending) = match this.state.as_mut().project() {
                 StateProj::Identifying { identify } => {
                     let identified = ready!(identify.poll(cx));
                     let claimed = claim_of(this.claimed);
@@ -147,6 +146,7 @@ where
                             this.state.set(State::Bypassing {
                                 oneshot: tower::ServiceExt::oneshot(inner, req),
                             });
+                            continue;
                         }
                         Ok(Identified::Guard { req, identity }) => {
                             let begin = claimed.guard.begin_for(identity, &claimed.config);
@@ -156,104 +156,86 @@ where
                                 lost: false,
                                 asked_at: None,
                             };
-                            let next = start(claimed, pending);
-                            this.state.set(next);
+                            (claimed.guard.store.begin(begin), pending)
                         }
                     }
                 }
-                StateProj::Beginning { begin, pending } => {
-                    let Some(asked) = begin.as_mut() else {
-                        unreachable!("polled after completion")
-                    };
-                    let begun = Pin::new(asked).poll(cx);
-                    if let (true, Some(pending)) = (begun.is_pending(), pending.as_mut()) {
-                        pending.asked_at.get_or_insert_with(Instant::now);
-                    }
-                    let begun = ready!(begun);
-                    *begin = None;
-                    let Some(mut pending) = pending.take() else {
-                        unreachable!("kept while beginning")
-                    };
-                    // claimed or not? The owner may ask again; a record left behind would hold the key for nothing
-                    if begun.as_ref().is_err_and(StoreError::may_have_happened) && !pending.lost {
-                        pending.lost = true;
-                        let next = start(claim_of(this.claimed), pending);
-                        this.state.set(next);
-                        continue;
-                    }
-                    match decide(
-                        claim_of(this.claimed),
-                        begun,
-                        pending.begin.key,
-                        this.waiting,
-                        *this.ask,
-                    ) {
-                        Decision::Run(token) => {
-                            *this.waiting = None;
-                            let Some(claimed) = this.claimed.take() else {
-                                unreachable!("just seen")
-                            };
-                            let run = (this.run)(claimed, pending.req, token, pending.asked_at);
-                            this.state.set(State::Running { run: Some(run) });
-                        }
-                        Decision::Answer(answer) => return Poll::Ready(answer),
-                        Decision::Wait { told, until } => {
-                            let config = &claim_of(this.claimed).config;
-                            this.state.set(State::Waiting {
-                                wait: Wait::new(told, config, until),
-                                pending: Some(pending),
-                            });
-                        }
-                    }
-                }
+                StateProj::Beginning { asked } => match asked.take() {
+                    Some(asked) => asked,
+                    None => unreachable!("polled after completion"),
+                },
                 StateProj::Waiting { wait, pending } => {
                     ready!(wait.poll(cx));
                     let Some(mut pending) = pending.take() else {
                         unreachable!("kept while waiting")
                     };
                     pending.asked_at = None; // another begin
-                    let next = start(claim_of(this.claimed), pending);
-                    this.state.set(next);
+                    (claim_of(this.claimed).guard.store.begin(pending.begin), pending)
                 }
                 StateProj::Running { run } => {
-                    // taken out while polled: a panic leaves nothing to detach
-                    let Some(mut running) = run.take() else {
+                    let Some(run) = run.take() else {
                         unreachable!("polled after completion")
                     };
-                    let answer = running.as_mut().poll(cx);
-                    if answer.is_pending() {
-                        *run = Some(running);
-                        // a future may be dropped on a thread without a runtime; only a call that really waits pays for
-                        // the handle
-                        if this.home.is_none() {
-                            *this.home = Handle::try_current().ok();
-                        }
-                    }
-                    return answer;
+                    return poll_run(run, this.state, this.home, cx);
                 }
                 StateProj::Bypassing { oneshot } => return oneshot.poll(cx),
+            };
+            let Poll::Ready(begun) = Pin::new(&mut begin).poll(cx) else {
+                pending.asked_at.get_or_insert_with(Instant::now);
+                let asked = Some((begin, pending));
+                this.state.set(State::Beginning { asked });
+                return Poll::Pending;
+            };
+            let claimed = claim_of(this.claimed);
+            // claimed or not? The owner may ask again; a record left behind would hold the key for nothing
+            if begun.as_ref().is_err_and(StoreError::may_have_happened) && !pending.lost {
+                pending.lost = true;
+                let asked = Some((claimed.guard.store.begin(pending.begin), pending));
+                this.state.set(State::Beginning { asked });
+                continue;
+            }
+            match decide(claimed, begun, pending.begin.key, this.waiting, *this.ask) {
+                Decision::Run(token) => {
+                    *this.waiting = None;
+                    let Some(claimed) = this.claimed.take() else {
+                        unreachable!("just seen")
+                    };
+                    let run = (this.run)(claimed, pending.req, token, pending.asked_at);
+                    return poll_run(run, this.state, this.home, cx);
+                }
+                Decision::Answer(answer) => return Poll::Ready(answer),
+                Decision::Wait { told, until } => {
+                    let wait = Wait::new(told, &claimed.config, until);
+                    let pending = Some(pending);
+                    this.state.set(State::Waiting { wait, pending });
+                }
             }
         }
     }
+}
+
+/// Polls the guarded call, and puts it away if it has to wait. It is out of the state while it is polled: a panic leaves nothing to
+/// detach.
+fn poll_run<I, O, B, C, Req, T>(
+    mut run: BoxRun<T>,
+    mut state: Pin<&mut State<I, O, B, C, Req, T>>,
+    home: &mut Option<Handle>,
+    cx: &mut Context<'_>,
+) -> Poll<T> {
+    let answer = run.as_mut().poll(cx);
+    let run = answer.is_pending().then_some(run);
+    state.set(State::Running { run });
+    // a future may be dropped on a thread without a runtime; only a call that really waits pays for the handle
+    if answer.is_pending() && home.is_none() {
+        *home = Handle::try_current().ok();
+    }
+    answer
 }
 
 fn claim_of<S, St, P>(claimed: &Option<Claimed<S, St, P>>) -> &Claimed<S, St, P> {
     match claimed {
         Some(claimed) => claimed,
         None => unreachable!("polled after completion"),
-    }
-}
-
-fn start<S, St, P, I, O, C, Req, T>(
-    claimed: &Claimed<S, St, P>,
-    pending: Pending<Req>,
-) -> State<I, O, St::Future<Begun>, C, Req, T>
-where
-    St: IdempotencyStore,
-{
-    State::Beginning {
-        begin: Some(claimed.guard.store.begin(pending.begin)),
-        pending: Some(pending),
     }
 }
 
@@ -377,11 +359,11 @@ fn give_back<St: IdempotencyStore, P: Send + Sync + 'static>(
         let tracked = guard.running.tracker.token();
         runtime.spawn(async move {
             let _tracked = tracked;
-            let giving_back = async {
+            let giving_back = pin!(async {
                 if let Ok(Begun::Acquired(token)) = begin.await {
                     settle(&guard, token, Settlement::Released, &config).await;
                 }
-            };
+            });
             guard.running.named(key, Doing::GivingBack, giving_back).await;
         });
     }

@@ -42,35 +42,27 @@ where
     Req: Send + 'static,
 {
     let tracked = claimed.guard.running.tracker.token();
+    let Claimed {
+        mut inner,
+        guard,
+        config,
+    } = claimed;
+    // lent to what runs, not moved into it: the request is large, and every move of it costs
+    let mut req = Some(req);
     let whole = async move {
-        let _tracked = tracked;
-        guarded(claimed, req, token, asked).await
+        let _tracked = &tracked;
+        let call = pin!(under_claim(&mut inner, &guard, &config, &mut req, token, asked));
+        guard.running.named(token.key, Doing::Calling, call).await
     };
     // the caller's span goes with the call, also into a task
     Box::pin(whole.instrument(tracing::Span::current()))
 }
 
-async fn guarded<S, St, P, Req>(
-    claimed: Claimed<S, St, P>,
-    req: Req,
-    token: Token,
-    asked: Option<Instant>,
-) -> Result<S::Response, S::Error>
-where
-    S: Service<Req>,
-    St: IdempotencyStore,
-    P: Replays<Req, S::Response, S::Error> + Send + Sync + 'static,
-{
-    let Claimed { inner, guard, config } = claimed;
-    let whole = under_claim(inner, &guard, &config, req, token, asked);
-    guard.running.named(token.key, Doing::Calling, whole).await
-}
-
 async fn under_claim<S, St, P, Req>(
-    mut inner: S,
+    inner: &mut S,
     guard: &Arc<Guard<St, P>>,
     config: &IdempotencyConfig,
-    mut req: Req,
+    req: &mut Option<Req>,
     token: Token,
     asked: Option<Instant>,
 ) -> Result<S::Response, S::Error>
@@ -80,9 +72,8 @@ where
     P: Replays<Req, S::Response, S::Error> + Send + Sync + 'static,
 {
     let protocol = &guard.protocol;
-    let asked = asked.unwrap_or_else(Instant::now);
-    match caught(|| poll_fn(|cx| inner.poll_ready(cx))).await {
-        Ok(Ok(())) => {}
+    let waited = match caught(|| readied(inner)).await {
+        Ok(Ok(waited)) => waited,
         Ok(Err(dead)) => {
             settle(guard, token, Settlement::Released, config).await;
             return Err(dead);
@@ -91,22 +82,31 @@ where
             settle(guard, token, Settlement::Released, config).await;
             resume_unwind(panic);
         }
-    }
-    if config.arm == ArmPolicy::BeforeCall
-        && let Err(no) = arm(guard, token, config).await
-    {
-        return protocol.refuse(no);
-    }
-    // claim or readiness took long: the lease may have lapsed, and somebody may have declared that nothing will be sent
-    if config.arm == ArmPolicy::AtBegin
-        && asked.elapsed() >= config.lease / 2
-        && let Err(no) = still_held(guard, token, config).await
-    {
-        return protocol.refuse(no);
+    };
+    let took_long = |since: Instant| since.elapsed() >= config.lease / 2;
+    let held = match config.arm {
+        ArmPolicy::BeforeCall => arm(guard, token, config).await,
+        // the lease may have lapsed, and somebody may have declared that nothing will be sent
+        ArmPolicy::AtBegin if asked.or(waited).is_some_and(took_long) => {
+            still_held(guard, token, config).await
+        }
+        _ => Ok(()),
+    };
+    if let Err(no) = held {
+        if no.release {
+            settle(guard, token, Settlement::Released, config).await;
+        }
+        return protocol.refuse(no.why);
     }
     let key = KeyInForce::for_claim(&token, &guard.secrets);
-    protocol.context_mut(&mut req).key = Some(key.clone());
-    let Ok(answer) = caught(|| inner.call(req)).await else {
+    let send = || {
+        let Some(mut req) = req.take() else {
+            unreachable!("called once")
+        };
+        protocol.context_mut(&mut req).key = Some(key.clone());
+        inner.call(req)
+    };
+    let Ok(answer) = caught(send).await else {
         tracing::error!(target: "tollgate::idempotency", record = ?token.key, "the guarded call panicked: outcome unknown");
         let settlement = match is_rolled_back(&key, config) {
             true => Settlement::Released,
@@ -148,6 +148,21 @@ where
     }
 }
 
+/// Waits until the service is ready. Since when it had to be waited for, if it had to: a service that is ready at once costs no look at
+/// the clock.
+async fn readied<S: Service<Req>, Req>(inner: &mut S) -> Result<Option<Instant>, S::Error> {
+    let mut since = None;
+    poll_fn(|cx| {
+        let polled = inner.poll_ready(cx);
+        if polled.is_pending() {
+            since.get_or_insert_with(Instant::now);
+        }
+        polled
+    })
+    .await
+    .map(|()| since)
+}
+
 /// Whether a doubt is none: a handler that works in a transaction has committed its rows and the outcome, and then the store refuses
 /// a release, or nothing, and then it is right. Not if it asked a peer too, whatever the policy says.
 fn is_rolled_back(key: &KeyInForce, config: &IdempotencyConfig) -> bool {
@@ -155,36 +170,47 @@ fn is_rolled_back(key: &KeyInForce, config: &IdempotencyConfig) -> bool {
     config.arm == ArmPolicy::InTransaction && asked_nobody
 }
 
+/// The claim is not held, or not known to be: nothing was sent, and nothing will be.
+struct NotHeld {
+    why: Rejection,
+    /// It may be held all the same, so it is given back.
+    release: bool,
+}
+
+impl NotHeld {
+    fn because(kind: RejectionKind, release: bool) -> Self {
+        let why = Rejection::new(kind).after(Duration::from_secs(1));
+        Self { why, release }
+    }
+}
+
 /// Nothing was sent yet, so any doubt about the arm means: do not send.
-async fn arm<St: IdempotencyStore, P: Send + Sync + 'static>(
-    guard: &Arc<Guard<St, P>>,
+async fn arm<St: IdempotencyStore, P>(
+    guard: &Guard<St, P>,
     token: Token,
     config: &IdempotencyConfig,
-) -> Result<(), Rejection> {
+) -> Result<(), NotHeld> {
     match guard.store.arm(token, config.lease).await {
         Ok(Held::Held) => Ok(()),
-        Ok(Held::Fenced) => Err(Rejection::new(RejectionKind::KeyInFlight).after(Duration::from_secs(1))),
+        Ok(Held::Fenced) => Err(NotHeld::because(RejectionKind::KeyInFlight, false)),
         Err(error) => {
             tracing::error!(target: "tollgate::idempotency", %error, "the store did not arm: nothing was sent");
-            settle(guard, token, Settlement::Released, config).await;
-            Err(Rejection::new(RejectionKind::StoreUnavailable).after(Duration::from_secs(1)))
+            Err(NotHeld::because(RejectionKind::StoreUnavailable, true))
         }
     }
 }
 
 /// As [`arm`], for a claim that was armed when it was made.
-async fn still_held<St: IdempotencyStore, P: Send + Sync + 'static>(
-    guard: &Arc<Guard<St, P>>,
+async fn still_held<St: IdempotencyStore, P>(
+    guard: &Guard<St, P>,
     token: Token,
     config: &IdempotencyConfig,
-) -> Result<(), Rejection> {
-    let no = match guard.store.renew(token, config.lease).await {
-        Ok(Held::Held) => return Ok(()),
-        Ok(Held::Fenced) => RejectionKind::KeyInFlight,
-        Err(_) => RejectionKind::StoreUnavailable,
-    };
-    settle(guard, token, Settlement::Released, config).await;
-    Err(Rejection::new(no).after(Duration::from_secs(1)))
+) -> Result<(), NotHeld> {
+    match guard.store.renew(token, config.lease).await {
+        Ok(Held::Held) => Ok(()),
+        Ok(Held::Fenced) => Err(NotHeld::because(RejectionKind::KeyInFlight, true)),
+        Err(_) => Err(NotHeld::because(RejectionKind::StoreUnavailable, true)),
+    }
 }
 
 /// How long writing goes on in the background when the store stays away.
@@ -192,21 +218,38 @@ const BACKGROUND_TRIES: u32 = 60;
 
 /// The one write that must not be given up early. Waits for the store as long as the settings allow, then goes on in a
 /// tracked task while the caller hears the truth. Whether the store has answered.
-pub(super) async fn settle<St: IdempotencyStore, P: Send + Sync + 'static>(
+#[expect(
+    clippy::manual_async_fn,
+    reason = "an `async fn` would keep its arguments twice, in every call's future"
+)]
+pub(super) fn settle<St: IdempotencyStore, P: Send + Sync + 'static>(
+    guard: &Arc<Guard<St, P>>,
+    token: Token,
+    settlement: Settlement,
+    config: &IdempotencyConfig,
+) -> impl Future<Output = bool> + Send {
+    async move {
+        match guard.store.settle(token, &settlement).await {
+            Ok(settled) => {
+                report(token, &settlement, settled, config.arm);
+                true
+            }
+            Err(error) => {
+                tracing::warn!(target: "tollgate::idempotency", %error, "the store did not settle; trying again");
+                // in a box: every call would carry its timers along
+                Box::pin(settle_patiently(guard, token, settlement, config)).await
+            }
+        }
+    }
+}
+
+#[cold]
+async fn settle_patiently<St: IdempotencyStore, P: Send + Sync + 'static>(
     guard: &Arc<Guard<St, P>>,
     token: Token,
     settlement: Settlement,
     config: &IdempotencyConfig,
 ) -> bool {
-    match guard.store.settle(token, &settlement).await {
-        Ok(settled) => {
-            report(token, &settlement, settled, config.arm);
-            return true;
-        }
-        Err(error) => {
-            tracing::warn!(target: "tollgate::idempotency", %error, "the store did not settle; trying again")
-        }
-    }
     let arm = config.arm;
     let again = settle_with_retries(guard, token, &settlement, arm, u32::MAX);
     if tokio::time::timeout(config.settle_patience, again).await.is_ok() {
@@ -216,7 +259,13 @@ pub(super) async fn settle<St: IdempotencyStore, P: Send + Sync + 'static>(
     let guard = Arc::clone(guard);
     let tracker = guard.running.tracker.clone();
     tracker.spawn(async move {
-        let writing = settle_with_retries(&guard, token, &settlement, arm, BACKGROUND_TRIES);
+        let writing = pin!(settle_with_retries(
+            &guard,
+            token,
+            &settlement,
+            arm,
+            BACKGROUND_TRIES
+        ));
         guard.running.named(token.key, Doing::Settling, writing).await;
     });
     false

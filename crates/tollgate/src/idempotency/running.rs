@@ -5,7 +5,7 @@
 
 use std::fmt;
 use std::future::poll_fn;
-use std::pin::pin;
+use std::pin::Pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -137,8 +137,12 @@ impl Running {
     }
 
     /// Drives a future, and names it from the moment it has to wait.
-    pub(super) async fn named<F: Future>(&self, record: RecordKey, doing: Doing, future: F) -> F::Output {
-        let mut future = pin!(future);
+    pub(super) async fn named<F: Future>(
+        &self,
+        record: RecordKey,
+        doing: Doing,
+        mut future: Pin<&mut F>,
+    ) -> F::Output {
         let mut held = None;
         poll_fn(|cx| {
             let polled = future.as_mut().poll(cx);

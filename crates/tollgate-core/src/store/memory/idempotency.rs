@@ -1,5 +1,6 @@
 //! Idempotency records in sharded maps.
 
+use super::table::Table;
 use crate::clock::{Clock, SystemClock, Timestamp};
 use crate::store::idempotency::rule::{self, Change};
 use crate::store::idempotency::{
@@ -7,10 +8,8 @@ use crate::store::idempotency::{
     Unresolved,
 };
 use crate::store::{Capabilities, StoreError, StoreErrorKind};
-use std::collections::HashMap;
 use std::fmt;
 use std::future::{Ready, ready};
-use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -29,23 +28,7 @@ struct Shared {
     per_shard: usize,
 }
 
-type Shard = HashMap<RecordKey, Record, BuildHasherDefault<AlreadyHashed>>;
-
-/// Record keys are keyed hashes already: their first eight bytes will do.
-#[derive(Default)]
-struct AlreadyHashed(u64);
-
-impl Hasher for AlreadyHashed {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-    fn write(&mut self, bytes: &[u8]) {
-        if let Some(first) = bytes.first_chunk::<8>() {
-            self.0 ^= u64::from_le_bytes(*first);
-        }
-    }
-    fn write_usize(&mut self, _: usize) {}
-}
+type Shard = Table<Record>;
 
 impl Default for MemoryIdempotency {
     fn default() -> Self {
@@ -92,9 +75,14 @@ impl MemoryIdempotency {
         let (change, answer) = decide(shard.get(&key), now);
         if let Change::Put(_) = change
             && shard.len() >= self.0.per_shard
-            && !shard.contains_key(&key)
+            && !shard.contains(&key)
         {
-            shard.retain(|_, record| rule::collect(record, Duration::ZERO, now) == Change::Keep);
+            let spent: Vec<_> = shard
+                .iter()
+                .filter(|(_, record)| rule::collect(record, Duration::ZERO, now) != Change::Keep)
+                .map(|(key, _)| *key)
+                .collect();
+            spent.iter().for_each(|key| shard.remove(key));
             if shard.len() >= self.0.per_shard {
                 return ready(Err(StoreError::new(
                     StoreErrorKind::Full,
@@ -139,7 +127,7 @@ fn apply(shard: &mut Shard, key: RecordKey, change: Change) {
     match change {
         Change::Keep => {}
         Change::Put(record) => {
-            shard.insert(key, record);
+            shard.put(key, record);
         }
         Change::Remove => {
             shard.remove(&key);

@@ -7,6 +7,7 @@ mod dedup;
 mod idempotency;
 mod quota;
 mod saga;
+mod table;
 #[cfg(test)]
 mod tests;
 mod velocity;

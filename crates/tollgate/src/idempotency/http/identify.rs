@@ -8,7 +8,7 @@ use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use tollgate_core::protocol::Identified;
-use tollgate_core::{Rejection, RejectionKind, Secrets};
+use tollgate_core::{IdempotencyKey, Rejection, RejectionKind, Secrets};
 
 /// Reads a request's key and body. Dropping it costs nothing: nothing is claimed yet.
 pub struct IdentifyRequest<B>(Identifying<B>);
@@ -25,7 +25,7 @@ enum Identifying<B> {
 struct Reading<B> {
     parts: Parts,
     read: ReadBody<B>,
-    key: Box<str>,
+    key: IdempotencyKey,
     guarded: GuardedHttp,
     secrets: Secrets,
 }
@@ -45,7 +45,7 @@ impl<B: Rebuild> IdentifyRequest<B> {
         Self(Identifying::Reading(Some(Box::new(Reading {
             parts,
             read: ReadBody::new(body, guarded.0.max_body),
-            key: key.as_str().into(),
+            key,
             guarded: guarded.clone(),
             secrets: secrets.clone(),
         }))))
@@ -82,7 +82,7 @@ impl<B: Rebuild> Future for IdentifyRequest<B> {
             ReadOutcome::Broken => Err(RejectionKind::BodyUnreadable.into()),
             ReadOutcome::Whole(body) => open
                 .guarded
-                .identity(&open.parts, &open.key, &body, &open.secrets)
+                .identity(&open.parts, open.key.as_str(), &body, &open.secrets)
                 .map(|identity| Identified::Guard {
                     req: Request::from_parts(open.parts, B::from(body)),
                     identity,

@@ -7,7 +7,7 @@ use std::fmt;
 use std::time::Duration;
 use tollgate_core::Timestamp;
 use tollgate_core::store::idempotency::{
-    Completion, Doubt, Envelope, Evidence, Fingerprint, Owner, Phase, Record, RecordKey, Token,
+    Completion, Doubt, Envelope, Evidence, Fingerprint, Owner, Phase, Record, RecordKey, Tenant, Token,
 };
 
 /// How long an owner may be silent, in ticks: it is lost once more than this has passed.
@@ -87,6 +87,7 @@ impl Row {
             epoch: self.epoch.into(),
             owner: Owner(self.owner.into()),
             fingerprint: Fingerprint::new([self.request; 32]),
+            tenant: Tenant::NONE,
             lease_until: moment(self.lease),
             expires_at: self.expires.map(moment),
             retention: ticks(RETENTION),

@@ -14,7 +14,7 @@
 use crate::context::CallContext;
 use crate::rejection::{Rejection, RejectionKind};
 use crate::secret::Secrets;
-use crate::store::idempotency::{Envelope, Fingerprint, RecordKey};
+use crate::store::idempotency::{Envelope, Fingerprint, RecordKey, Tenant};
 use crate::verdict::Verdict;
 use std::future::Future;
 
@@ -77,6 +77,8 @@ pub struct Identity {
     pub key: RecordKey,
     /// Tells a repeat from a reuse: a keyed hash of everything that must not differ.
     pub fingerprint: Fingerprint,
+    /// On whose account it counts if its outcome becomes unknown.
+    pub tenant: Tenant,
 }
 
 /// A request after its key was looked for.

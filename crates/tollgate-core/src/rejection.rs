@@ -75,6 +75,8 @@ rejection_kinds! {
     KeyExpired => "key-expired", "The answer for this Idempotency-Key is no longer kept", Unknown, QueryFirst, Caller;
     /// The outcome of the first request is not known yet.
     OutcomeUnknown => "outcome-unknown", "The outcome of this request is not known yet", Unknown, QueryFirst, Ourselves;
+    /// Too many outcomes of this caller are unknown: no new key is claimed until some of them are known.
+    TooManyUnresolved => "too-many-unresolved", "Too many earlier requests have an outcome that is not known yet", NotSent, SameKey, Ourselves;
     /// It happened, but its answer cannot be given back.
     NotReplayable => "not-replayable", "The request was carried out, but its answer cannot be replayed", Unknown, QueryFirst, Ourselves;
     /// No tenant or principal to scope a key by.

@@ -1,7 +1,7 @@
 //! Values that must not be printed, and the keyed hashes that stand for them.
 
 use crate::id::DownstreamKey;
-use crate::store::idempotency::{Fingerprint, RecordKey};
+use crate::store::idempotency::{Fingerprint, RecordKey, Tenant};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use std::fmt;
@@ -146,6 +146,16 @@ impl Secrets {
                 .record
                 .mac(&[&length(scope), scope.as_bytes(), key.as_bytes()]),
         )
+    }
+
+    /// On whose account open outcomes of this scope are counted. [`Tenant::NONE`] for the empty scope, which costs nothing.
+    #[must_use]
+    pub fn tenant(&self, scope: &str) -> Tenant {
+        if scope.is_empty() {
+            return Tenant::NONE;
+        }
+        let hash = self.pseudonym("tenant", scope);
+        Tenant(hash.first_chunk().copied().map_or(0, u64::from_be_bytes))
     }
 
     /// Fingerprints a request. `canonical` must be unambiguous: fixed widths or length prefixes, as

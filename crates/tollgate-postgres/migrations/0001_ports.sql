@@ -7,6 +7,7 @@ create table tollgate.idempotency (
     epoch         bigint  not null,
     owner         bytea   not null,
     fingerprint   bytea   not null,
+    tenant        bigint  not null,
     lease_until   bigint  not null,
     expires_at    bigint,
     retention     bigint  not null,
@@ -23,6 +24,8 @@ create table tollgate.idempotency (
 );
 -- what an operator, the sweeper and the collector look for is rare: small indexes
 create index idempotency_open on tollgate.idempotency (key) where phase in ('armed', 'unknown');
+-- counted when a tenant's unknown outcomes have a cap
+create index idempotency_doubtful on tollgate.idempotency (tenant) where phase = 'unknown';
 create index idempotency_leased on tollgate.idempotency (lease_until) where phase in ('prepared', 'armed');
 create index idempotency_expiring on tollgate.idempotency (expires_at) where expires_at is not null;
 

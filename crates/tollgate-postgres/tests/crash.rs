@@ -12,7 +12,7 @@ use std::time::Duration;
 use support::{Database, block_on};
 use tollgate_core::store::idempotency::{
     Begin, Begun, Completion, Envelope, Fingerprint, IdempotencyStore, Owner, Phase, RecordKey, Settled,
-    Settlement, Token,
+    Settlement, Tenant, Token,
 };
 use tollgate_postgres::{Postgres, Settings};
 
@@ -73,6 +73,8 @@ async fn claim(store: &Postgres, worker: u8, number: u32) -> Token {
         lease: Duration::from_secs(600),
         retention: Duration::from_secs(600),
         arm: true,
+        tenant: Tenant::NONE,
+        most_open: u32::MAX,
     };
     loop {
         match store.begin(begin).await {

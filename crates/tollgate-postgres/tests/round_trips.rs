@@ -15,7 +15,7 @@ use tollgate_core::Secrets;
 use tollgate_core::store::dedup::{Claim, Claimed, DedupStore, EventDigest, EventKey};
 use tollgate_core::store::idempotency::{
     Begin, Begun, Completion, Doubt, Evidence, Fingerprint, Held, IdempotencyStore, Owner, RecordKey,
-    Resolution, Resolve, Resolved, Settled, Settlement,
+    Resolution, Resolve, Resolved, Settled, Settlement, Tenant,
 };
 use tollgate_postgres::{Postgres, Settings};
 use tower::ServiceExt;
@@ -116,6 +116,8 @@ fn begin(key: u8, owner: u128, lease: Duration) -> Begin {
         lease,
         retention: LEASE,
         arm: false,
+        tenant: Tenant::NONE,
+        most_open: u32::MAX,
     }
 }
 

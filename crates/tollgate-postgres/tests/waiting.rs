@@ -15,7 +15,7 @@ use support::{Database, block_on};
 use tokio::task::JoinHandle;
 use tollgate::idempotency::{IdempotencyConfig, WhileInFlight};
 use tollgate_core::store::idempotency::{
-    Begin, Begun, Fingerprint, IdempotencyStore, Owner, RecordKey, Settlement, Token,
+    Begin, Begun, Fingerprint, IdempotencyStore, Owner, RecordKey, Settlement, Tenant, Token,
 };
 use tollgate_postgres::{Postgres, Settings};
 
@@ -178,6 +178,8 @@ async fn claimed(store: &Postgres, lease: Duration) -> Token {
         lease,
         retention: HOURS,
         arm: true,
+        tenant: Tenant::NONE,
+        most_open: u32::MAX,
     };
     match store.begin(begin).await.unwrap() {
         Begun::Acquired(token) => token,

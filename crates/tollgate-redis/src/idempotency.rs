@@ -2,14 +2,14 @@
 
 use crate::Redis;
 use crate::error::unreadable;
-use crate::record::{completion, doubt, record};
+use crate::record::{completion, doubt, record, tenant};
 use crate::reply::Reply;
 use crate::script::{BATCH, micros};
 use std::time::Duration;
 use tollgate_core::Timestamp;
 use tollgate_core::store::idempotency::{
     Begin, Begun, Completion, Doubt, Held, IdempotencyStore, Phase, Record, RecordKey, Resolution, Resolve,
-    Resolved, Settled, Settlement, Token, Unresolved,
+    Resolved, Settled, Settlement, Tenant, Token, Unresolved,
 };
 use tollgate_core::store::{Boxed, Capabilities, StoreError};
 
@@ -41,6 +41,8 @@ impl IdempotencyStore for Redis {
                 micros(begin.lease),
                 micros(begin.retention),
                 Vec::from(if begin.arm { b"1" } else { b"0" }),
+                name_of(begin.tenant),
+                cap(&begin),
             ];
             this.run(&this.scripts().begin, this.keys(&begin.key), arguments, |reply| {
                 begun(reply, &begin)
@@ -182,9 +184,11 @@ impl Redis {
         self.key_of("record", name)
     }
 
-    /// The three indexes, in the order in which the scripts know them.
+    /// The indexes, in the order in which the scripts know them.
     fn indexes(&self) -> Vec<Vec<u8>> {
-        ["open", "armed", "due"].map(|index| self.key(index)).into()
+        ["open", "armed", "due", "doubtful"]
+            .map(|index| self.key(index))
+            .into()
     }
 
     /// What a script about one record is given.
@@ -224,6 +228,18 @@ impl Redis {
             Ok(open)
         })
         .await
+    }
+}
+
+/// A tenant in the index and the record: at a fixed width, so that its names stand together.
+fn name_of(tenant: Tenant) -> Vec<u8> {
+    format!("{:016x}", tenant.0).into()
+}
+
+fn cap(begin: &Begin) -> Vec<u8> {
+    match begin.most_open {
+        u32::MAX => Vec::new(),
+        most_open => most_open.to_string().into(),
     }
 }
 
@@ -279,6 +295,7 @@ fn begun(mut reply: Reply, begin: &Begin) -> Result<Begun, StoreError> {
             since: Timestamp::from_unix_micros(reply.number()?),
         },
         "expired" => Begun::Expired,
+        "too_many_open" => Begun::TooManyOpen,
         _ => return Err(unreadable()),
     })
 }
@@ -317,6 +334,7 @@ fn resolved(mut reply: Reply) -> Result<Resolved, StoreError> {
 fn unresolved(key: RecordKey, mut reply: Reply) -> Result<Unresolved, StoreError> {
     Ok(Unresolved {
         key,
+        tenant: tenant(&reply.bytes()?)?,
         epoch: reply.number()?,
         phase: Phase::from_name(&reply.word()?).ok_or_else(unreadable)?,
         since: Timestamp::from_unix_micros(reply.number()?),

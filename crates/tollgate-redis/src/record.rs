@@ -7,13 +7,23 @@ use std::time::Duration;
 use tollgate_core::Timestamp;
 use tollgate_core::store::StoreError;
 use tollgate_core::store::idempotency::{
-    Completion, Doubt, Envelope, Evidence, Fingerprint, Owner, Phase, Record,
+    Completion, Doubt, Envelope, Evidence, Fingerprint, Owner, Phase, Record, Tenant,
 };
 
 pub(crate) fn doubt(name: &[u8]) -> Result<Doubt, StoreError> {
     std::str::from_utf8(name)
         .ok()
         .and_then(Doubt::from_name)
+        .ok_or_else(unreadable)
+}
+
+/// From sixteen hex digits.
+pub(crate) fn tenant(digits: &[u8]) -> Result<Tenant, StoreError> {
+    std::str::from_utf8(digits)
+        .ok()
+        .filter(|digits| digits.len() == 16)
+        .and_then(|digits| u64::from_str_radix(digits, 16).ok())
+        .map(Tenant)
         .ok_or_else(unreadable)
 }
 
@@ -88,6 +98,7 @@ pub(crate) fn record(pairs: Vec<Vec<u8>>) -> Result<Record, StoreError> {
         epoch: fields.number("epoch")?,
         owner: Owner(u128::from_be_bytes(fields.array("owner")?)),
         fingerprint: Fingerprint::new(fields.array("fingerprint")?),
+        tenant: tenant(fields.bytes("tenant")?)?,
         lease_until: instant("lease")?,
         expires_at: fields.maybe("expires").map(|_| instant("expires")).transpose()?,
         retention: Duration::from_micros(fields.number("retention")?),

@@ -6,6 +6,7 @@ create table idempotency (
     epoch        integer not null,
     owner        blob    not null,
     fingerprint  blob    not null,
+    tenant       integer not null,
     lease_until  integer not null,
     expires_at   integer,
     retention    integer not null,
@@ -21,6 +22,8 @@ create table idempotency (
 ) strict, without rowid;
 -- what an operator and the sweeper look for is rare: small indexes
 create index idempotency_open on idempotency (key) where phase in ('armed', 'unknown');
+-- counted when a tenant's unknown outcomes have a cap
+create index idempotency_doubtful on idempotency (tenant) where phase = 'unknown';
 create index idempotency_expiring on idempotency (expires_at) where expires_at is not null;
 
 create table dedup (

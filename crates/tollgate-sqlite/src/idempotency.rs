@@ -9,11 +9,11 @@ use tollgate_core::store::Capabilities;
 use tollgate_core::store::idempotency::rule::{self, Change};
 use tollgate_core::store::idempotency::{
     Begin, Begun, Completion, Doubt, Envelope, Evidence, Fingerprint, Held, IdempotencyStore, Owner, Phase,
-    Record, RecordKey, Resolve, Resolved, Settled, Settlement, Token, Unresolved,
+    Record, RecordKey, Resolve, Resolved, Settled, Settlement, Tenant, Token, Unresolved,
 };
 
 const COLUMNS: &str = "phase, epoch, owner, fingerprint, lease_until, expires_at, retention, changed_at, doubt, executed, \
-                       answer_ok, answer_status, answer_head, answer_body, actor, reason";
+                       answer_ok, answer_status, answer_head, answer_body, actor, reason, tenant";
 
 impl IdempotencyStore for Sqlite {
     type Future<T: Send + 'static> = Answer<T>;
@@ -27,7 +27,18 @@ impl IdempotencyStore for Sqlite {
     }
 
     fn begin(&self, begin: Begin) -> Answer<Begun> {
-        self.apply(begin.key, move |record, now| rule::begin(record, &begin, now))
+        self.step(move |connection, now| {
+            let record = load(connection, &begin.key)?;
+            let mut counted = Ok(0);
+            let open = || {
+                counted = count_open(connection, begin.tenant, begin.most_open);
+                counted.as_ref().copied().unwrap_or(u32::MAX)
+            };
+            let (change, begun) = rule::begin_within(record.as_ref(), &begin, open, now);
+            counted?;
+            write(connection, &begin.key, change)?;
+            Ok(begun)
+        })
     }
 
     fn arm(&self, token: Token, lease: Duration) -> Answer<Held> {
@@ -128,6 +139,15 @@ fn apply_all(
     Ok(changed)
 }
 
+/// How many outcomes of the tenant are unknown, at most so many.
+fn count_open(connection: &Connection, tenant: Tenant, at_most: u32) -> rusqlite::Result<u32> {
+    connection
+        .prepare_cached(
+            "select count(*) from (select 1 from idempotency where tenant = ?1 and phase = 'unknown' limit ?2)",
+        )?
+        .query_row(params![tenant.0.cast_signed(), at_most], |row| row.get(0))
+}
+
 fn load(connection: &Connection, key: &RecordKey) -> rusqlite::Result<Option<Record>> {
     connection
         .prepare_cached(&format!("select {COLUMNS} from idempotency where key = ?1"))?
@@ -180,6 +200,7 @@ fn record(row: &Row<'_>, at: usize) -> rusqlite::Result<Record> {
             })
             .transpose()?,
         evidence: evidence(row, at + 14)?,
+        tenant: Tenant(row.get::<_, i64>(at + 16)?.cast_unsigned()),
     })
 }
 
@@ -224,8 +245,8 @@ fn write(connection: &Connection, key: &RecordKey, change: Change) -> rusqlite::
     connection
         .prepare_cached(
             "insert or replace into idempotency (key, phase, epoch, owner, fingerprint, lease_until, expires_at, \
-             retention, changed_at, doubt, executed, answer_ok, answer_status, answer_head, answer_body, actor, reason) \
-             values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)",
+             retention, changed_at, doubt, executed, answer_ok, answer_status, answer_head, answer_body, actor, reason, tenant) \
+             values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
         )?
         .execute(params![
             key,
@@ -245,6 +266,7 @@ fn write(connection: &Connection, key: &RecordKey, change: Change) -> rusqlite::
             envelope.map(|envelope| &*envelope.body),
             record.evidence.as_ref().map(|evidence| &*evidence.actor),
             record.evidence.as_ref().map(|evidence| &*evidence.reason),
+            record.tenant.0.cast_signed(),
         ])?;
     Ok(())
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tollgate_core::store::dedup::{Claim, Claimed, DedupStore, EventDigest, EventKey, Ticket};
 use tollgate_core::store::idempotency::{
     Begin, Begun, Completion, Doubt, Envelope, Evidence, Fingerprint, IdempotencyStore, Owner, RecordKey,
-    Resolution, Resolve, Settlement, Token,
+    Resolution, Resolve, Settlement, Tenant, Token,
 };
 use tollgate_core::store::memory::{MemoryDedup, MemoryIdempotency, MemoryQuota, MemorySaga, MemoryVelocity};
 use tollgate_core::store::quota::{Quota, QuotaKey, QuotaStore, Take};
@@ -164,6 +164,8 @@ async fn idempotency(steps: Vec<Step>) -> Result<(), TestCaseError> {
                     lease: seconds(lease),
                     retention: seconds(40),
                     arm,
+                    tenant: Tenant(u64::MAX * u64::from((key + owner) % 2)),
+                    most_open: [u32::MAX, 1, 2, u32::MAX][usize::from(owner)],
                 };
                 if let Begun::Acquired(token) = both!(pair, IdempotencyStore::begin(begin)) {
                     tokens.push(token);

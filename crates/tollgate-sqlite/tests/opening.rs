@@ -8,7 +8,7 @@ use tollgate_core::store::audit::AuditStore;
 use tollgate_core::store::dedup::{Claim, Claimed, DedupStore, EventDigest, EventKey};
 use tollgate_core::store::idempotency::{
     Begin, Begun, Completion, Doubt, Envelope, Fingerprint, Held, IdempotencyStore, Owner, RecordKey,
-    Settled, Settlement, Token,
+    Settled, Settlement, Tenant, Token,
 };
 use tollgate_core::store::quota::{Quota, QuotaKey, QuotaStore, Take, Taken};
 use tollgate_core::store::saga::{Created, NewSaga, SagaId, SagaJournal};
@@ -35,6 +35,8 @@ fn begin(number: u8) -> Begin {
         lease: MINUTE,
         retention: MINUTE * 60,
         arm: false,
+        tenant: Tenant::NONE,
+        most_open: u32::MAX,
     }
 }
 

@@ -9,7 +9,7 @@ use tollgate_core::Secret;
 use tollgate_core::store::idempotency::seal::{KeyId, Keyring, Sealed, Unopened};
 use tollgate_core::store::idempotency::{
     Begin, Begun, Completion, Envelope, Fingerprint, IdempotencyStore, Owner, RecordKey, Settled, Settlement,
-    Token,
+    Tenant, Token,
 };
 use tollgate_sqlite::Sqlite;
 
@@ -35,6 +35,8 @@ fn begin(number: u8, owner: u128) -> Begin {
         lease: Duration::from_secs(60),
         retention: Duration::from_secs(3600),
         arm: true,
+        tenant: Tenant::NONE,
+        most_open: u32::MAX,
     }
 }
 

@@ -10,7 +10,7 @@ use crate::world::{
 use tollgate::idempotency::ArmPolicy;
 use tollgate_core::store::idempotency::rule::Change;
 use tollgate_core::store::idempotency::{
-    Begin, Begun, Fingerprint, Held, Owner, Resolution, Resolve, Resolved, Settled, Settlement,
+    Begin, Begun, Fingerprint, Held, Owner, Resolution, Resolve, Resolved, Settled, Settlement, Tenant,
 };
 
 impl World {
@@ -35,6 +35,8 @@ fn begin_of(setting: &Setting, owner: u8, request: u8) -> Begin {
         lease: ticks(LEASE),
         retention: ticks(RETENTION),
         arm: setting.arm == ArmPolicy::AtBegin,
+        tenant: Tenant::NONE,
+        most_open: u32::MAX,
     }
 }
 
@@ -83,6 +85,9 @@ impl Keys<'_> {
             Begun::Mismatch => (Said::Mismatch, At::Rest),
             Begun::Unknown { .. } => (Said::Unknown, At::Rest),
             Begun::Expired => (Said::Expired, At::Rest),
+            Begun::TooManyOpen => {
+                unreachable!("nobody sets a cap: a refusal before anything is claimed leads nowhere")
+            }
         }
     }
 

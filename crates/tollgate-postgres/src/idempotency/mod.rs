@@ -145,6 +145,8 @@ async fn claim(connection: &mut PgConnection, begin: Begin) -> Result<Begun, Fai
         .bind(&begin.fingerprint.as_bytes()[..])
         .bind(micros(begin.lease))
         .bind(micros(begin.retention))
+        .bind(begin.tenant.0.cast_signed())
+        .bind(cap(&begin))
         .fetch_one(&mut *connection)
         .await
         .map_err(Failure::Write);
@@ -158,18 +160,42 @@ async fn claim(connection: &mut PgConnection, begin: Begin) -> Result<Begun, Fai
                 }));
             }
             let found = found(&row)?;
-            let (change, begun) = rule::begin(found.record.as_ref(), &begin, found.now);
-            if found.record.is_some() && change == Change::Keep {
+            let open = if get(&row, AFTER_RECORD + 1)? {
+                begin.most_open
+            } else {
+                0
+            };
+            let (change, begun) = rule::begin_within(found.record.as_ref(), &begin, || open, found.now);
+            if change == Change::Keep {
                 return Ok(begun);
             }
         }
         Err(failure) if failure.is_lost_race() => {}
         Err(failure) => return Err(failure),
     }
+    let open = count_open(connection, &begin).await?;
     apply(connection, &begin.key, |record, now| {
-        rule::begin(record, &begin, now)
+        rule::begin_within(record, &begin, || open, now)
     })
     .await
+}
+
+/// The cap, if there is one.
+fn cap(begin: &Begin) -> Option<i64> {
+    (begin.most_open != u32::MAX).then(|| i64::from(begin.most_open))
+}
+
+/// How many outcomes of the tenant are unknown, if that matters, and as far as it does. No claim makes it more, so it may be counted
+/// before the claim is made.
+async fn count_open(connection: &mut PgConnection, begin: &Begin) -> Result<u32, Failure> {
+    let Some(at_most) = cap(begin) else { return Ok(0) };
+    let open: i64 = sqlx::query_scalar(statements::OPEN_OF)
+        .bind(begin.tenant.0.cast_signed())
+        .bind(at_most)
+        .fetch_one(connection)
+        .await
+        .map_err(Failure::Before)?;
+    Ok(u32::try_from(open).unwrap_or(u32::MAX))
 }
 
 async fn settle(
@@ -296,7 +322,8 @@ async fn put(
         .bind(record.doubt.map(Doubt::as_str));
     let write = bind_completion(write, record.completion.as_ref())
         .bind(record.evidence.as_ref().map(|evidence| &*evidence.actor))
-        .bind(record.evidence.as_ref().map(|evidence| &*evidence.reason));
+        .bind(record.evidence.as_ref().map(|evidence| &*evidence.reason))
+        .bind(record.tenant.0.cast_signed());
     let write = match version {
         Some(version) => write.bind(version),
         None => write,

@@ -8,7 +8,7 @@ use sqlx::query::Query;
 use std::time::Duration;
 use tollgate_core::Timestamp;
 use tollgate_core::store::idempotency::{
-    Completion, Doubt, Envelope, Evidence, Fingerprint, Owner, Phase, Record,
+    Completion, Doubt, Envelope, Evidence, Fingerprint, Owner, Phase, Record, Tenant,
 };
 
 /// What stands under a key, and when that was.
@@ -21,7 +21,7 @@ pub(super) struct Found {
 
 /// Where the columns of a record begin in the rows of `LOAD` and `BEGIN`, and how many there are.
 const RECORD: usize = 3;
-pub(super) const AFTER_RECORD: usize = RECORD + 16;
+pub(super) const AFTER_RECORD: usize = RECORD + 17;
 
 pub(super) type Statement<'q> = Query<'q, sqlx::Postgres, PgArguments>;
 
@@ -80,6 +80,7 @@ pub(super) fn record(row: &PgRow, at: usize) -> Result<Record, Failure> {
             })
             .transpose()?,
         evidence: evidence(row, at + 14)?,
+        tenant: Tenant(get::<i64>(row, at + 16)?.cast_unsigned()),
     })
 }
 

@@ -6,10 +6,23 @@
 
 use crate::session::{clock, later};
 
+/// How many outcomes of a tenant are unknown, at most so many.
+macro_rules! open_of {
+    ($tenant:literal, $at_most:literal) => {
+        concat!(
+            "(select count(*) from (select from tollgate.idempotency where tenant = ",
+            $tenant,
+            " and phase = 'unknown' limit ",
+            $at_most,
+            ") as doubtful)"
+        )
+    };
+}
+
 macro_rules! columns {
     () => {
         "phase, epoch, owner, fingerprint, lease_until, expires_at, retention, changed_at, doubt, executed, \
-         answer_ok, answer_status, answer_head, answer_body, actor, reason"
+         answer_ok, answer_status, answer_head, answer_body, actor, reason, tenant"
     };
 }
 
@@ -21,30 +34,37 @@ pub(super) const LOAD: &str = concat!(
     " from clock left join tollgate.idempotency as held on key = $1"
 );
 
-/// Claims a key that is absent, released, or whose claim lapsed before it was armed; the claim's epoch stands in the last column then.
-/// Tells what stood there before. A record that nobody can take over is not touched, so a replay writes nothing and locks nothing.
+/// Claims a key that is absent, released, or whose claim lapsed before it was armed, unless its tenant has too many unknown outcomes;
+/// the claim's epoch stands in the last column but one then. Tells what stood there before, and whether it was too many (not looked
+/// at without a cap). A record that nobody can take over is not touched, so a replay writes nothing and locks nothing.
 pub(super) const BEGIN: &str = concat!(
     "with ",
     clock!(),
     ", \
+     crowd as (select case when $8 is null then false else ",
+    open_of!("$7", "$8"),
+    " >= $8 end as crowded), \
      found as materialized (select xmin::text as version, ",
     columns!(),
     " from tollgate.idempotency where key = $1), \
      mine as (insert into tollgate.idempotency as held \
-        (key, phase, epoch, owner, fingerprint, lease_until, retention, changed_at) \
+        (key, phase, epoch, owner, fingerprint, lease_until, retention, changed_at, tenant) \
         select $1, $2, 1, $3, $4, ",
     later!("$5"),
-    ", $6, clock.now from clock where not clock.forgetful \
+    ", $6, clock.now, $7 from clock where not clock.forgetful and not (select crowded from crowd) \
         and not exists (select from found where phase not in ('released', 'prepared')) \
         on conflict (key) do update set phase = excluded.phase, epoch = held.epoch + 1, owner = excluded.owner, \
         lease_until = excluded.lease_until, expires_at = null, retention = excluded.retention, changed_at = excluded.changed_at, \
         doubt = null, executed = null, answer_ok = null, answer_status = null, answer_head = null, answer_body = null, \
-        actor = null, reason = null where held.fingerprint = excluded.fingerprint and (held.phase = 'released' \
+        actor = null, reason = null, tenant = excluded.tenant where held.fingerprint = excluded.fingerprint and (held.phase = 'released' \
         or (held.phase = 'prepared' and held.lease_until < excluded.changed_at)) returning held.epoch) \
      select now, forgetful, version, ",
     columns!(),
-    ", (select epoch from mine) from clock left join found on true"
+    ", (select epoch from mine), (select crowded from crowd) from clock left join found on true"
 );
+
+/// How many outcomes of a tenant are unknown, at most so many.
+pub(super) const OPEN_OF: &str = concat!("select ", open_of!("$1", "$2"));
 
 pub(super) const ARM: &str = concat!(
     "with ",
@@ -104,13 +124,13 @@ pub(super) const AWAIT: &str = concat!(
 /// PostgreSQL marks each version of a row with the transaction that wrote it: the row is written if it is still that version.
 pub(super) const UPDATE: &str = "update tollgate.idempotency set phase = $2, epoch = $3, owner = $4, fingerprint = $5, lease_until = $6, \
      expires_at = $7, retention = $8, changed_at = $9, doubt = $10, executed = $11, answer_ok = $12, answer_status = $13, \
-     answer_head = $14, answer_body = $15, actor = $16, reason = $17 where key = $1 and xmin = $18::xid";
+     answer_head = $14, answer_body = $15, actor = $16, reason = $17, tenant = $18 where key = $1 and xmin = $19::xid";
 
 pub(super) const INSERT: &str = concat!(
     "insert into tollgate.idempotency (key, ",
     columns!(),
     ") values \
-     ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17) on conflict (key) do nothing"
+     ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18) on conflict (key) do nothing"
 );
 
 pub(super) const REMOVE: &str = "delete from tollgate.idempotency where key = $1 and xmin = $2::xid";

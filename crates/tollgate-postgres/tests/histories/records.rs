@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use tollgate_core::Clock;
 use tollgate_core::store::idempotency::{
     Begin, Begun, Completion, Doubt, Envelope, Evidence, Fingerprint, IdempotencyStore, Owner, RecordKey,
-    Resolution, Resolve, Settlement, Token,
+    Resolution, Resolve, Settlement, Tenant, Token,
 };
 use tollgate_core::store::memory::MemoryIdempotency;
 
@@ -100,6 +100,8 @@ pub(crate) async fn idempotency(steps: Vec<Step>) -> Result<(), TestCaseError> {
                     lease: seconds(lease),
                     retention: seconds(40),
                     arm,
+                    tenant: Tenant(u64::MAX * u64::from((key + owner) % 2)),
+                    most_open: [u32::MAX, 1, 2, u32::MAX][usize::from(owner)],
                 };
                 if let Begun::Acquired(token) = both!(pair, IdempotencyStore::begin(begin)) {
                     tokens.push(token);

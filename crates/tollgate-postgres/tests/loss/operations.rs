@@ -10,7 +10,7 @@ use tollgate_core::store::carry_over::CarryOverStore;
 use tollgate_core::store::dedup::{Claim, DedupStore, EventDigest, EventKey, Ticket};
 use tollgate_core::store::idempotency::{
     Begin, Completion, Doubt, Envelope, Evidence, Fingerprint, IdempotencyStore, Owner, RecordKey,
-    Resolution, Resolve, Settlement, Token,
+    Resolution, Resolve, Settlement, Tenant, Token,
 };
 use tollgate_core::store::quota::{Quota, QuotaKey, QuotaStore, Take};
 use tollgate_core::store::saga::{Append, NewSaga, SagaId, SagaJournal, SagaState};
@@ -62,6 +62,8 @@ fn begin(arm: bool, lease: Duration) -> Begin {
         lease,
         retention: Duration::ZERO,
         arm,
+        tenant: Tenant::NONE,
+        most_open: u32::MAX,
     }
 }
 

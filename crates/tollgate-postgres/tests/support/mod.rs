@@ -10,7 +10,9 @@ use std::str::FromStr;
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use std::time::Duration;
 use tollgate_core::store::StoreError;
-use tollgate_core::store::idempotency::{Begin, Begun, Fingerprint, IdempotencyStore, Owner, RecordKey};
+use tollgate_core::store::idempotency::{
+    Begin, Begun, Fingerprint, IdempotencyStore, Owner, RecordKey, Tenant,
+};
 use tollgate_core::{Clock, ManualClock};
 use tollgate_postgres::{OpenError, Postgres, Settings};
 
@@ -152,6 +154,8 @@ pub(crate) async fn begin(store: &Postgres) -> Result<Begun, StoreError> {
         lease: Duration::from_secs(60),
         retention: Duration::from_secs(60),
         arm: true,
+        tenant: Tenant::NONE,
+        most_open: u32::MAX,
     };
     store.begin(begin).await
 }

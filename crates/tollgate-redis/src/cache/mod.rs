@@ -6,7 +6,7 @@
 //!
 //! ```
 //! use std::time::Duration;
-//! use tollgate_core::store::idempotency::{Begin, Begun, Fingerprint, IdempotencyStore, Owner};
+//! use tollgate_core::store::idempotency::{Begin, Begun, Fingerprint, IdempotencyStore, Owner, Tenant};
 //! use tollgate_core::store::memory::MemoryIdempotency; // in real life: PostgreSQL
 //! use tollgate_core::{Secret, Secrets};
 //! use tollgate_redis::cache::{CacheSettings, CompletedCache};
@@ -24,6 +24,8 @@
 //!     lease: Duration::from_secs(30),
 //!     retention: Duration::from_secs(24 * 60 * 60),
 //!     arm: true,
+//!     tenant: Tenant::NONE,
+//!     most_open: u32::MAX,
 //! };
 //! assert!(matches!(store.begin(begin).await?, Begun::Acquired(_)));
 //! assert_eq!(store.stats().hits, 0);

@@ -1,7 +1,9 @@
 -- T1, begin: claims a key, or says why not. The fingerprint is compared first: another amount is a hard error, never
 -- "try again later".
 --
--- ARGV: member, fingerprint, owner, lease, retention, arm ('1' or '0')
+-- A key that is free is not acquired while too many outcomes of its tenant are unknown.
+--
+-- ARGV: member, fingerprint, owner, lease, retention, arm ('1' or '0'), tenant, the cap ('' for none)
 
 local at = now()
 local record, bad = load(RECORD)
@@ -10,8 +12,12 @@ if bad then
 end
 local member, fingerprint, owner = ARGV[1], ARGV[2], ARGV[3]
 local lease, retention, arms = tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6] == '1'
+local tenant, most_open = ARGV[7], tonumber(ARGV[8])
 
 local function acquire(epoch)
+  if most_open and open_of(tenant) >= most_open then
+    return { 'too_many_open' }
+  end
   local lease_until = later(at, lease)
   local gone = later(lease_until, retention)
   local phase = arms and 'armed' or 'prepared'
@@ -20,7 +26,7 @@ local function acquire(epoch)
     redis.call('DEL', RECORD)
   end
   redis.call('HSET', RECORD, 'v', '1', 'phase', phase, 'epoch', epoch, 'owner', owner, 'fingerprint', fingerprint,
-    'lease', text(lease_until), 'retention', text(retention), 'changed', text(at))
+    'tenant', tenant, 'lease', text(lease_until), 'retention', text(retention), 'changed', text(at))
   if not arms then
     -- a long backstop, not the lease: the lease is the field, and a record that is gone makes the arm answer "fenced"
     expire(RECORD, gone)
@@ -61,7 +67,7 @@ elseif phase == 'prepared' then
   end
   return { 'in_flight', record.lease - at + 1000 }
 elseif lapsed then
-  doubt(RECORD, member, 'owner_lost', at)
+  doubt(RECORD, member, record, 'owner_lost', at)
   return { 'unknown', at }
 end
 -- armed: what runs there usually answers within a second

@@ -6,8 +6,8 @@
 local at = now()
 local tombstone = tonumber(ARGV[1])
 local changed, moved, bad_ones = 0, 0, 0
-for i = 4, #KEYS do
-  local key, member = KEYS[i], ARGV[i - 2]
+for i = 5, #KEYS do
+  local key, member = KEYS[i], ARGV[i - 3]
   local record, bad = load(key)
   if bad then
     bad_ones = bad_ones + 1

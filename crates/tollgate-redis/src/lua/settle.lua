@@ -51,7 +51,7 @@ elseif how == 'released' then
     return { 'applied' }
   end
 elseif running or declared_absent then
-  doubt(RECORD, member, ARGV[5], at)
+  doubt(RECORD, member, record, ARGV[5], at)
   return { 'applied' }
 end
 return { 'fenced', phase }

@@ -5,14 +5,14 @@
 
 local at = now()
 local changed, moved, bad_ones = 0, 0, 0
-for i = 4, #KEYS do
-  local key, member = KEYS[i], ARGV[i - 3]
+for i = 5, #KEYS do
+  local key, member = KEYS[i], ARGV[i - 4]
   local record, bad = load(key)
   if bad then
     bad_ones = bad_ones + 1
   elseif record and record.phase == 'armed' then
     if record.lease < at then
-      doubt(key, member, 'owner_lost', at)
+      doubt(key, member, record, 'owner_lost', at)
       changed, moved = changed + 1, moved + 1
     end
   else

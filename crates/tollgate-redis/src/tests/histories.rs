@@ -7,7 +7,7 @@ use std::time::Duration;
 use tollgate_core::store::dedup::{Claim, Claimed, DedupStore, EventDigest, EventKey, Ticket};
 use tollgate_core::store::idempotency::{
     Begin, Begun, Completion, Doubt, Envelope, Evidence, Fingerprint, IdempotencyStore, Owner, Phase,
-    RecordKey, Resolution, Resolve, Settlement, Token,
+    RecordKey, Resolution, Resolve, Settlement, Tenant, Token,
 };
 use tollgate_core::store::memory::{MemoryDedup, MemoryIdempotency, MemoryQuota, MemoryVelocity};
 use tollgate_core::store::quota::{Quota, QuotaKey, QuotaStore, Take};
@@ -107,6 +107,8 @@ async fn idempotency(steps: Vec<Step>) -> Result<(), TestCaseError> {
                     lease: seconds(lease),
                     retention: RETENTION,
                     arm,
+                    tenant: Tenant(u64::MAX * u64::from((key + owner) % 2)),
+                    most_open: [u32::MAX, 1, 2, u32::MAX][usize::from(owner)],
                 };
                 if let Begun::Acquired(token) = both!(pair, IdempotencyStore::begin(begin)) {
                     tokens.push(token);
@@ -250,7 +252,7 @@ async fn quota_and_velocity(steps: Vec<(u8, u8, u8)>) -> Result<(), TestCaseErro
 
 /// What the indexes must hold, by the records themselves.
 async fn check_indexes(pair: &mut Pair<MemoryIdempotency>) -> Result<(), TestCaseError> {
-    let (mut open, mut armed, mut due) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut open, mut doubtful, mut armed, mut due) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for key in 0..3 {
         let Some(record) = pair.model.get(RecordKey::new([key; 32])).await.unwrap() else {
             continue;
@@ -261,12 +263,18 @@ async fn check_indexes(pair: &mut Pair<MemoryIdempotency>) -> Result<(), TestCas
                 open.push(name.clone());
                 armed.push((name, record.lease_until.unix_micros()));
             }
-            Phase::Unknown => open.push(name),
+            Phase::Unknown => {
+                let tenant = format!("{:016x}:", record.tenant.0).into_bytes();
+                doubtful.push([&tenant[..], &name].concat());
+                open.push(name);
+            }
             Phase::Prepared => due.push((name, record.lease_until.saturating_add(RETENTION).unix_micros())),
             _ => due.push((name, record.expires_at.unwrap().unix_micros())),
         }
     }
+    doubtful.sort_unstable();
     prop_assert_eq!(pair.index("open").await, open);
+    prop_assert_eq!(pair.index("doubtful").await, doubtful);
     for (name, expected) in [("armed", armed), ("due", due)] {
         let mut found = pair.scores(name).await;
         found.sort_unstable();

@@ -6,7 +6,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 use tollgate_core::store::idempotency::{
     Begin, Begun, Completion, Envelope, Evidence, Fingerprint, Held, IdempotencyStore, Owner, Phase,
-    RecordKey, Resolution, Resolve, Resolved, Settled, Settlement, Token,
+    RecordKey, Resolution, Resolve, Resolved, Settled, Settlement, Tenant, Token,
 };
 use tollgate_core::store::quota::{Quota, QuotaKey, QuotaStore, Take, Taken};
 use tollgate_core::store::{StoreError, StoreErrorKind};
@@ -24,6 +24,8 @@ fn begin(key: u32) -> Begin {
         lease: HOUR,
         retention: HOUR,
         arm: true,
+        tenant: Tenant::NONE,
+        most_open: u32::MAX,
     }
 }
 

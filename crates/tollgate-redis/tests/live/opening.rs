@@ -4,7 +4,7 @@ use crate::server::{SAFE, Server, at, prefix, url};
 use std::time::Duration;
 use tollgate_core::store::idempotency::{
     Begin, Begun, Evidence, Fingerprint, Held, IdempotencyStore, Owner, RecordKey, Resolution, Resolve,
-    Resolved, Settled, Settlement,
+    Resolved, Settled, Settlement, Tenant,
 };
 use tollgate_core::store::quota::{Quota, QuotaKey, QuotaStore, Take, Taken};
 use tollgate_redis::{ConnectError, Failure, Redis, Settings, Weakness};
@@ -259,6 +259,8 @@ async fn a_cluster_node_serves_a_prefix() {
             lease: Duration::from_secs(60),
             retention: Duration::from_secs(60),
             arm: false,
+            tenant: Tenant::NONE,
+            most_open: u32::MAX,
         };
         let Begun::Acquired(token) = store.begin(begin).await.unwrap() else {
             panic!("the key is free")

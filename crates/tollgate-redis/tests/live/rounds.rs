@@ -6,6 +6,7 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tollgate_core::store::idempotency::{
     Begin, Begun, Completion, Fingerprint, Held, IdempotencyStore, Owner, RecordKey, Settled, Settlement,
+    Tenant,
 };
 use tollgate_core::store::memory::MemoryIdempotency;
 use tollgate_core::{Secret, Secrets};
@@ -55,6 +56,8 @@ fn begin(key: u8, arm: bool) -> Begin {
         lease: Duration::from_secs(60),
         retention: Duration::from_secs(600),
         arm,
+        tenant: Tenant::NONE,
+        most_open: u32::MAX,
     }
 }
 

@@ -5,7 +5,7 @@ use std::io::Write;
 use tollgate_core::store::audit::AuditStore;
 use tollgate_core::store::idempotency::{
     Begin, Begun, Completion, Envelope, Fingerprint, Held, IdempotencyStore, Owner, RecordKey, Settled,
-    Settlement,
+    Settlement, Tenant,
 };
 use tollgate_core::store::saga::{Append, Created, Fenced, NewSaga, SagaJournal, SagaState};
 use tollgate_sqlite::Sqlite;
@@ -49,6 +49,8 @@ fn begin(key: RecordKey, owner: u128) -> Begin {
         lease: records::LEASE,
         retention: records::RETENTION,
         arm: false,
+        tenant: Tenant::NONE,
+        most_open: u32::MAX,
     }
 }
 

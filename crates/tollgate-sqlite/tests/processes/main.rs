@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use tollgate_core::store::audit::{AuditStore, Receipt, chain};
-use tollgate_core::store::idempotency::{Begin, Begun, Fingerprint, IdempotencyStore, Owner, Phase};
+use tollgate_core::store::idempotency::{Begin, Begun, Fingerprint, IdempotencyStore, Owner, Phase, Tenant};
 use tollgate_core::store::saga::SagaJournal;
 use tollgate_sqlite::Sqlite;
 
@@ -212,6 +212,8 @@ async fn assert_cannot_run_again(store: &Sqlite, id: &str) {
         lease: records::LEASE,
         retention: records::RETENTION,
         arm: true,
+        tenant: Tenant::NONE,
+        most_open: u32::MAX,
     };
     let begun = store.begin(begin).await.unwrap();
     assert!(

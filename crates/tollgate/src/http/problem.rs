@@ -49,7 +49,7 @@ pub fn status_of(kind: RejectionKind) -> StatusCode {
         | Kind::EventInProgress => StatusCode::CONFLICT,
         Kind::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Kind::KeyReused => StatusCode::UNPROCESSABLE_ENTITY,
-        Kind::RateLimited => StatusCode::TOO_MANY_REQUESTS,
+        Kind::RateLimited | Kind::TooManyUnresolved => StatusCode::TOO_MANY_REQUESTS,
         Kind::ScopeMissing | Kind::Misconfigured => StatusCode::INTERNAL_SERVER_ERROR,
         Kind::CircuitOpen
         | Kind::Overloaded

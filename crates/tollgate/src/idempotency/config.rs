@@ -58,6 +58,11 @@ pub struct IdempotencyConfig {
     /// How long a repeat that meets an unknown outcome waits for it to be looked up (default: 2 s), where a
     /// [resolver](super::IdempotencyLayer::resolver) is set.
     pub resolve_patience: Duration,
+    /// How many outcomes of one tenant may be unknown at a time (default: `None`, any number; a store for several tenants is well
+    /// served with 1,000). From then on the tenant's new keys are refused with `too-many-unresolved` (429) before anything is sent, so
+    /// that its flood does not fill the store for all; repeats, settlements and look-ups go on, and each outcome that becomes known
+    /// makes room. A tenant is the scope of the keys: the caller's name; without scopes all keys are on one account.
+    pub max_unresolved: Option<u32>,
 }
 
 impl Default for IdempotencyConfig {
@@ -71,6 +76,7 @@ impl Default for IdempotencyConfig {
             max_waiting: 1_000,
             settle_patience: Duration::from_secs(2),
             resolve_patience: Duration::from_secs(2),
+            max_unresolved: None,
         }
     }
 }
@@ -105,4 +111,6 @@ setters! {
     settle_patience: Duration;
     /// Sets how long a repeat waits for a look-up (default: 2 s).
     resolve_patience: Duration;
+    /// Sets how many outcomes of one tenant may be unknown at a time (default: any number).
+    max_unresolved: Option<u32>;
 }

@@ -295,6 +295,9 @@ where
             Rejection::new(RejectionKind::OutcomeUnknown).after(Duration::from_secs(30))
         }
         Ok(Begun::Expired) => Rejection::new(RejectionKind::KeyExpired),
+        Ok(Begun::TooManyOpen) => {
+            Rejection::new(RejectionKind::TooManyUnresolved).after(Duration::from_secs(30))
+        }
         Err(error) => {
             tracing::error!(target: "tollgate::idempotency", %error, "the store did not begin: nothing was sent");
             Rejection::new(RejectionKind::StoreUnavailable).after(Duration::from_secs(1))

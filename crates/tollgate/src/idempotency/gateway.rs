@@ -29,6 +29,7 @@ where
         let identity = Identity {
             key: secrets.record_key(scope, req.message.key().as_str()),
             fingerprint: secrets.fingerprint(&[fields.as_bytes()]),
+            tenant: secrets.tenant(scope),
         };
         ready(Ok(Identified::Guard { req, identity }))
     }

@@ -76,6 +76,8 @@ impl<St, P> Guard<St, P> {
             lease: config.lease,
             retention: config.retention,
             arm: config.arm == ArmPolicy::AtBegin,
+            tenant: identity.tenant,
+            most_open: config.max_unresolved.unwrap_or(u32::MAX),
         }
     }
 }

@@ -11,6 +11,9 @@
 //! key runnable again: only the owner's own proof, or evidence, does. `Armed` and `Unknown` have no expiry. So between
 //! two arms of one key lies a proof that nothing happened, and safety needs no clocks.
 //!
+//! An open outcome is never forgotten, so a flood of them could fill a store. They are counted by [`Tenant`], and a begin may say how
+//! many are too many: then that tenant's new keys are refused, before anything is sent, and nothing else is.
+//!
 //! The decisions stand in [`rule`], pure; stores differ only in how they make a change atomic.
 
 mod boxed;
@@ -94,6 +97,23 @@ pub struct Owner(pub u128);
 impl fmt::Debug for Owner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Owner({:08x}..)", self.0 >> 96)
+    }
+}
+
+/// On whose account open outcomes are counted: a keyed hash of the scope, made by [`Secrets::tenant`](crate::Secrets::tenant). Who has
+/// too many of them gets no new claim ([`Begin::most_open`]), so that one tenant's flood does not fill the store for all.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Tenant(pub u64);
+
+impl Tenant {
+    /// Of services that serve nobody in particular: all their keys are on one account.
+    pub const NONE: Self = Self(0);
+}
+
+/// Four bytes: enough to tell two apart in a log.
+impl fmt::Debug for Tenant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Tenant({:08x}..)", self.0 >> 32)
     }
 }
 
@@ -264,6 +284,8 @@ pub struct Record {
     pub owner: Owner,
     /// What it was begun for.
     pub fingerprint: Fingerprint,
+    /// On whose account it counts while `Unknown`: as its last acquisition said.
+    pub tenant: Tenant,
     /// When the owner counts as lost.
     pub lease_until: Timestamp,
     /// When the answer may be forgotten; `None` while unresolved.
@@ -295,6 +317,10 @@ pub struct Begin {
     pub retention: Duration,
     /// Whether to arm in the same step, when nothing can be told apart between claim and effect.
     pub arm: bool,
+    /// On whose account it counts if its outcome becomes unknown.
+    pub tenant: Tenant,
+    /// How many outcomes of the tenant may be unknown at most for a key to be acquired; `u32::MAX`: any number, and nobody counts.
+    pub most_open: u32,
 }
 
 /// The answer to a begin.
@@ -318,6 +344,9 @@ pub enum Begun {
     },
     /// It was done, and its answer is no longer kept.
     Expired,
+    /// The key is free, but too many outcomes of its tenant are unknown: nothing was claimed. Only what would be acquired anew meets
+    /// this, never a repeat of what is done or under way.
+    TooManyOpen,
 }
 
 /// The answer to an arm or a renewal.
@@ -397,6 +426,8 @@ pub enum Resolved {
 pub struct Unresolved {
     /// Which record.
     pub key: RecordKey,
+    /// On whose account.
+    pub tenant: Tenant,
     /// At which epoch.
     pub epoch: u64,
     /// `Armed` or `Unknown`.
@@ -413,6 +444,7 @@ impl Unresolved {
     pub const fn of(key: RecordKey, record: &Record) -> Self {
         Self {
             key,
+            tenant: record.tenant,
             epoch: record.epoch,
             phase: record.phase,
             since: record.changed_at,
@@ -434,7 +466,7 @@ pub trait IdempotencyStore: Send + Sync + 'static {
     /// What time it is by the store's own clock, the one that leases are measured by.
     fn now(&self) -> Self::Future<Timestamp>;
 
-    /// Claims a key, or says why not. See [`rule::begin`].
+    /// Claims a key, or says why not. See [`rule::begin_within`].
     fn begin(&self, begin: Begin) -> Self::Future<Begun>;
 
     /// Marks that the effect may happen from now on. See [`rule::arm`].

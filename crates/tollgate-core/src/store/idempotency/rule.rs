@@ -72,12 +72,36 @@ pub fn begin(record: Option<&Record>, begin: &Begin, now: Timestamp) -> (Change,
     }
 }
 
+/// T1 under a cap: as [`begin`], but what would be acquired anew (a new key, a released one, a lapsed claim) is not while
+/// [`most_open`](Begin::most_open) outcomes of its tenant, or more, are unknown. Whoever asks again for a claim that it holds, and
+/// whoever is told how another one ended, is never refused, and nothing but an acquisition is: a doubt that exists is written down.
+///
+/// `open` counts the tenant's records that are `Unknown` (it may stop at `most_open`), and is asked only if that decides. An armed
+/// record whose owner was lost counts from the sweep on. Claims under way are not counted, so as many more outcomes may become
+/// unknown as calls were running when the cap was reached.
+#[must_use]
+pub fn begin_within(
+    record: Option<&Record>,
+    begin: &Begin,
+    open: impl FnOnce() -> u32,
+    now: Timestamp,
+) -> (Change, Begun) {
+    let (change, begun) = self::begin(record, begin, now);
+    let anew = matches!(begun, Begun::Acquired(_)) && record.is_none_or(|held| is_free(held, now));
+    if anew && begin.most_open != u32::MAX && open() >= begin.most_open {
+        (Change::Keep, Begun::TooManyOpen)
+    } else {
+        (change, begun)
+    }
+}
+
 fn acquire(epoch: u64, begin: &Begin, now: Timestamp) -> (Change, Begun) {
     let record = Record {
         phase: if begin.arm { Phase::Armed } else { Phase::Prepared },
         epoch,
         owner: begin.owner,
         fingerprint: begin.fingerprint,
+        tenant: begin.tenant,
         lease_until: now.saturating_add(begin.lease),
         expires_at: None,
         retention: begin.retention,
@@ -115,6 +139,14 @@ const fn token_of(record: &Record, begin: &Begin) -> Token {
 
 fn wait(until: Timestamp, now: Timestamp) -> Duration {
     until.since(now).saturating_add(Duration::from_millis(1))
+}
+
+fn is_free(record: &Record, now: Timestamp) -> bool {
+    match record.phase {
+        Phase::Released => true,
+        Phase::Prepared => record.lease_until < now,
+        _ => false,
+    }
 }
 
 fn is_past(expires_at: Option<Timestamp>, now: Timestamp) -> bool {

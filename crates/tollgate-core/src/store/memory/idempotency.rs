@@ -4,8 +4,8 @@ use super::table::Table;
 use crate::clock::{Clock, SystemClock, Timestamp};
 use crate::store::idempotency::rule::{self, Change};
 use crate::store::idempotency::{
-    Begin, Begun, Held, IdempotencyStore, Record, RecordKey, Resolve, Resolved, Settled, Settlement, Token,
-    Unresolved,
+    Begin, Begun, Held, IdempotencyStore, Phase, Record, RecordKey, Resolve, Resolved, Settled, Settlement,
+    Tenant, Token, Unresolved,
 };
 use crate::store::{Capabilities, StoreError, StoreErrorKind};
 use std::fmt;
@@ -24,6 +24,9 @@ pub struct MemoryIdempotency(Arc<Shared>);
 
 struct Shared {
     shards: [Mutex<Shard>; SHARDS],
+    /// How many records of a tenant are `Unknown`. Locked within a shard, and only when one becomes so or no longer is, or when a cap
+    /// is asked about.
+    doubtful: Mutex<HashMap<Tenant, u32>>,
     clock: Arc<dyn Clock>,
     per_shard: usize,
 }
@@ -48,6 +51,7 @@ impl MemoryIdempotency {
     pub fn with(capacity: usize, clock: impl Clock) -> Self {
         Self(Arc::new(Shared {
             shards: std::array::from_fn(|_| Mutex::default()),
+            doubtful: Mutex::default(),
             clock: Arc::new(clock),
             per_shard: capacity.div_ceil(SHARDS),
         }))
@@ -90,7 +94,7 @@ impl MemoryIdempotency {
                 )));
             }
         }
-        apply(&mut shard, key, change);
+        self.0.apply(&mut shard, key, change);
         ready(Ok(answer))
     }
 
@@ -110,7 +114,7 @@ impl MemoryIdempotency {
                 .take(usize::try_from(u64::from(limit) - changed).unwrap_or(usize::MAX))
                 .collect();
             for (key, change) in changes {
-                apply(&mut shard, key, change);
+                self.0.apply(&mut shard, key, change);
                 changed += 1;
             }
         }
@@ -123,16 +127,51 @@ fn lock(shard: &Mutex<Shard>) -> std::sync::MutexGuard<'_, Shard> {
     shard.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn apply(shard: &mut Shard, key: RecordKey, change: Change) {
-    match change {
-        Change::Keep => {}
-        Change::Put(record) => {
-            shard.put(key, record);
-        }
-        Change::Remove => {
-            shard.remove(&key);
+impl Shared {
+    fn apply(&self, shard: &mut Shard, key: RecordKey, change: Change) {
+        let before = shard.get(&key).and_then(doubtful_of);
+        let after = match change {
+            Change::Keep => return,
+            Change::Put(record) => {
+                let after = doubtful_of(&record);
+                shard.put(key, record);
+                after
+            }
+            Change::Remove => {
+                shard.remove(&key);
+                None
+            }
+        };
+        if before != after {
+            self.recount(before, after);
         }
     }
+
+    fn recount(&self, before: Option<Tenant>, after: Option<Tenant>) {
+        let mut doubtful = self.doubtful.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(tenant) = after {
+            let count = doubtful.entry(tenant).or_default();
+            *count = count.saturating_add(1);
+        }
+        if let Some(tenant) = before
+            && let Some(count) = doubtful.get_mut(&tenant)
+        {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                doubtful.remove(&tenant);
+            }
+        }
+    }
+
+    fn open_of(&self, tenant: Tenant) -> u32 {
+        let doubtful = self.doubtful.lock().unwrap_or_else(PoisonError::into_inner);
+        doubtful.get(&tenant).copied().unwrap_or(0)
+    }
+}
+
+/// On whose account a record counts.
+fn doubtful_of(record: &Record) -> Option<Tenant> {
+    (record.phase == Phase::Unknown).then_some(record.tenant)
 }
 
 impl fmt::Debug for MemoryIdempotency {
@@ -155,7 +194,10 @@ impl IdempotencyStore for MemoryIdempotency {
     }
 
     fn begin(&self, begin: Begin) -> Self::Future<Begun> {
-        self.step(begin.key, |record, now| rule::begin(record, &begin, now))
+        let open = || self.0.open_of(begin.tenant);
+        self.step(begin.key, |record, now| {
+            rule::begin_within(record, &begin, open, now)
+        })
     }
 
     fn arm(&self, token: Token, lease: Duration) -> Self::Future<Held> {

@@ -5,7 +5,7 @@ use super::*;
 use crate::server::url;
 use proptest::prelude::*;
 use std::cell::RefCell;
-use tollgate_core::store::idempotency::{Doubt, Evidence, Phase, Resolution, Resolve};
+use tollgate_core::store::idempotency::{Doubt, Evidence, Phase, Resolution, Resolve, Tenant};
 use tollgate_core::{ManualClock, Timestamp};
 
 #[derive(Clone, Debug)]
@@ -120,6 +120,8 @@ impl Pair {
                     lease: Duration::from_secs(u64::from(*lease)),
                     retention: HOUR * 10,
                     arm: *arm,
+                    tenant: Tenant(u64::from((key + owner) % 2)),
+                    most_open: [u32::MAX, 1, 2, u32::MAX][usize::from(*owner)],
                 };
                 if let Begun::Acquired(token) = both!(self, begin(begin)) {
                     tokens.push(token);

@@ -8,7 +8,7 @@ use crate::server::{prefix, url};
 use std::time::Duration;
 use tollgate_core::store::idempotency::{
     Begin, Begun, Completion, Envelope, Fingerprint, IdempotencyStore, Owner, RecordKey, Settled, Settlement,
-    Token,
+    Tenant, Token,
 };
 use tollgate_core::store::memory::MemoryIdempotency;
 use tollgate_core::{Secret, Secrets};
@@ -43,6 +43,8 @@ fn begin(key: u8) -> Begin {
         lease: HOUR,
         retention: HOUR,
         arm: true,
+        tenant: Tenant::NONE,
+        most_open: u32::MAX,
     }
 }
 

@@ -6,7 +6,7 @@ use tollgate_core::store::StoreError;
 use tollgate_core::store::idempotency::rule::{self, Change};
 use tollgate_core::store::idempotency::{
     Begin, Begun, Completion, Doubt, Envelope, Evidence, Fingerprint, IdempotencyStore, Owner, Record,
-    RecordKey, Resolution, Resolve, Resolved, Settlement, Token, Unresolved,
+    RecordKey, Resolution, Resolve, Resolved, Settlement, Tenant, Token, Unresolved,
 };
 use tollgate_redis::Redis;
 
@@ -142,6 +142,8 @@ fn begin(fingerprint: u8, owner: u8, lapses: bool, arm: bool) -> Begin {
         lease: lease(lapses),
         retention: HOUR,
         arm,
+        tenant: Tenant::NONE,
+        most_open: u32::MAX,
     }
 }
 
@@ -252,6 +254,7 @@ fn show_begun(begun: &Begun) -> String {
         Begun::Mismatch => "mismatch".into(),
         Begun::Unknown { .. } => "unknown".into(),
         Begun::Expired => "expired".into(),
+        Begun::TooManyOpen => "too many open".into(),
     }
 }
 

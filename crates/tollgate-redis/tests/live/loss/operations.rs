@@ -8,7 +8,7 @@ use tollgate_core::store::StoreError;
 use tollgate_core::store::dedup::{Claim, DedupStore, EventDigest, EventKey, Ticket};
 use tollgate_core::store::idempotency::{
     Begin, Completion, Doubt, Envelope, Evidence, Fingerprint, IdempotencyStore, Owner, RecordKey,
-    Resolution, Resolve, Settlement, Token,
+    Resolution, Resolve, Settlement, Tenant, Token,
 };
 use tollgate_core::store::quota::{Quota, QuotaKey, QuotaStore, Take};
 use tollgate_core::store::velocity::{Admit, VelocityKey, VelocityStore};
@@ -53,6 +53,8 @@ fn begin(arm: bool) -> Begin {
         lease: LEASE,
         retention: LEASE,
         arm,
+        tenant: Tenant::NONE,
+        most_open: u32::MAX,
     }
 }
 

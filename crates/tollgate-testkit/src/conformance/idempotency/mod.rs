@@ -1,13 +1,15 @@
 //! What an idempotency store must keep: one key, at most one effect.
 //!
 //! The properties follow the life of a record: [`claims`] (begin, arm, renew: who may act), [`endings`] (settle, replay, resolve: what
-//! is known), [`upkeep`] (sweep, list, collect: what time does), [`races`].
+//! is known), [`upkeep`] (sweep, list, collect: what time does), [`caps`] (how many doubts one tenant may have), [`races`].
 
+pub mod caps;
 pub mod claims;
 pub mod endings;
 pub mod races;
 pub mod upkeep;
 
+pub use caps::*;
 pub use claims::*;
 pub use endings::*;
 pub use races::*;
@@ -17,7 +19,7 @@ use crate::conformance::Subject;
 use std::time::Duration;
 use tollgate_core::store::idempotency::{
     Begin, Begun, Completion, Doubt, Envelope, Evidence, Fingerprint, Held, IdempotencyStore, Owner, Phase,
-    Record, RecordKey, Resolution, Resolve, Settled, Settlement, Token,
+    Record, RecordKey, Resolution, Resolve, Settled, Settlement, Tenant, Token,
 };
 
 properties! {
@@ -58,6 +60,9 @@ properties! {
     an_answer_is_kept_for_its_retention,
     collecting_leaves_a_tombstone,
     collecting_never_touches_open_outcomes,
+    a_crowded_tenant_gets_no_new_key,
+    a_crowd_stops_acquisitions_only,
+    a_doubt_counts_while_it_stands,
     one_of_many_begins_wins,
     an_owner_and_its_successor_never_both_arm,
     one_effect_under_contention,
@@ -80,6 +85,8 @@ where
         lease: subject.unit(),
         retention: subject.unit() * 10,
         arm: false,
+        tenant: Tenant::NONE,
+        most_open: u32::MAX,
     }
 }
 

@@ -42,6 +42,12 @@ pub(crate) enum Flaw {
     ForgetsAnswersEarly,
     LeavesNoTombstone,
     ExpiresArmed,
+    IgnoresTheCap,
+    CountsEverybody,
+    CountsClaims,
+    CapsNewKeysOnly,
+    CapsRepeats,
+    ForgetsTheAccount,
     OneKey,
     Torn,
 }
@@ -157,6 +163,25 @@ const FLAWS: &[(Flaw, &[&str])] = &[
             "an_armed_key_never_runs_again_by_time_alone",
         ],
     ),
+    (
+        Flaw::IgnoresTheCap,
+        &[
+            "a_crowded_tenant_gets_no_new_key",
+            "a_crowd_stops_acquisitions_only",
+            "a_doubt_counts_while_it_stands",
+        ],
+    ),
+    (Flaw::CountsEverybody, &["a_crowded_tenant_gets_no_new_key"]),
+    (
+        Flaw::CountsClaims,
+        &[
+            "a_crowded_tenant_gets_no_new_key",
+            "a_doubt_counts_while_it_stands",
+        ],
+    ),
+    (Flaw::CapsNewKeysOnly, &["a_crowd_stops_acquisitions_only"]),
+    (Flaw::CapsRepeats, &["a_crowd_stops_acquisitions_only"]),
+    (Flaw::ForgetsTheAccount, &["a_doubt_counts_while_it_stands"]),
     (Flaw::OneKey, &["keys_do_not_touch_each_other"]),
     (
         Flaw::Torn,

@@ -2,6 +2,7 @@
 
 use super::Flaw;
 use crate::{Next, Shelf};
+use std::sync::Arc;
 use std::time::Duration;
 use tollgate_core::Timestamp;
 use tollgate_core::store::idempotency::rule::{self, Change};
@@ -77,7 +78,13 @@ const fn lapse(record: &mut Record) {
     record.lease_until = Timestamp::EPOCH;
 }
 
-fn begin(flaw: Flaw, record: Option<&Record>, asked: &Begin, now: Timestamp) -> (Change, Begun) {
+fn begin(
+    flaw: Flaw,
+    record: Option<&Record>,
+    asked: &Begin,
+    open: impl FnOnce() -> u32,
+    now: Timestamp,
+) -> (Change, Begun) {
     let mut asked = *asked;
     let lapsed = |r: &Record| r.lease_until < now;
     let seen = match flaw {
@@ -111,7 +118,16 @@ fn begin(flaw: Flaw, record: Option<&Record>, asked: &Begin, now: Timestamp) -> 
         }
         _ => record.cloned(),
     };
-    match (flaw, rule::begin(seen.as_ref(), &asked, now)) {
+    if flaw == Flaw::CapsRepeats {
+        return match open() {
+            enough if enough >= asked.most_open => (Change::Keep, Begun::TooManyOpen),
+            _ => rule::begin(record, &asked, now),
+        };
+    }
+    if flaw == Flaw::IgnoresTheCap || (flaw == Flaw::CapsNewKeysOnly && record.is_some()) {
+        asked.most_open = u32::MAX;
+    }
+    match (flaw, rule::begin_within(seen.as_ref(), &asked, open, now)) {
         (Flaw::StartsAtEpochZero, (Change::Put(next), Begun::Acquired(token))) if token.epoch == 1 => (
             Change::Put(Record { epoch: 0, ..next }),
             Begun::Acquired(Token { epoch: 0, ..token }),
@@ -262,8 +278,24 @@ impl IdempotencyStore for Flawed {
     }
 
     fn begin(&self, asked: Begin) -> Boxed<Begun> {
+        let rows = Arc::clone(&self.shelf.rows);
         self.step(asked.key, move |flaw, record, now| {
-            begin(flaw, record, &asked, now)
+            let counts = |record: &Record| {
+                (record.phase == Phase::Unknown
+                    || (flaw == Flaw::CountsClaims && record.phase == Phase::Armed))
+                    && (record.tenant == asked.tenant || flaw == Flaw::CountsEverybody)
+                    && (record.doubt != Some(Doubt::OwnerLost) || flaw != Flaw::ForgetsTheAccount)
+            };
+            let open = || {
+                let open = rows
+                    .lock()
+                    .unwrap()
+                    .values()
+                    .filter(|record| counts(record))
+                    .count();
+                u32::try_from(open).unwrap()
+            };
+            begin(flaw, record, &asked, open, now)
         })
     }
 

@@ -79,6 +79,7 @@ type ScopeOf = dyn Fn(&Parts) -> Option<KeyScope> + Send + Sync;
 /// | the first call still runs | 409, or [its answer](super::WhileInFlight::Wait) | `in-progress` | `Retry-After`, `Idempotency-Status: in-progress` | `same-key` |
 /// | outcome unknown, its own caller | the handler's own; 500 if it panicked | `outcome-unknown` | `Idempotency-Status: unknown`, [`Link: …; rel="status"`](Self::status_link) | `same-key` |
 /// | outcome unknown, a repeat | 409 | `outcome-unknown` | `Retry-After`, and the same two | `same-key` |
+/// | too many [unknown outcomes](super::IdempotencyConfig::max_unresolved) of the caller, a new key | 429 | `too-many-unresolved` | `Retry-After` | `same-key` |
 /// | the store did not begin: nothing was run | 503 | `store-unavailable` | `Retry-After` | `same-key` |
 /// | the store did not settle: it was run | the handler's answer | | `Idempotency-Status: not-stored` | |
 /// | the answer's retention is over | 409, or [410](Self::expired_is_gone) | `key-expired` | | `do-not-retry` |
@@ -305,6 +306,7 @@ impl GuardedHttp {
         Ok(Identity {
             key: scope::record_key(secrets, scope.as_ref(), key),
             fingerprint: secrets.fingerprint(&[fields.as_bytes(), body]),
+            tenant: scope::tenant(secrets, scope.as_ref()),
         })
     }
 }

@@ -1,7 +1,7 @@
 //! Whose keys these are, and which record is a key's.
 
 use super::GuardedHttp;
-use tollgate_core::store::idempotency::RecordKey;
+use tollgate_core::store::idempotency::{RecordKey, Tenant};
 use tollgate_core::{IdempotencyKey, Secrets};
 
 /// Whose keys: a tenant, and the environment if test and live share a store. Equal keys in two scopes are two keys.
@@ -43,6 +43,11 @@ impl From<String> for KeyScope {
 pub(super) fn record_key(secrets: &Secrets, scope: Option<&KeyScope>, key: &str) -> RecordKey {
     let scope = scope.map_or("", |scope| &scope.0);
     secrets.record_key(&format!("http\0{scope}"), key)
+}
+
+/// On whose account open outcomes are counted: the scope's, since that is as far apart as keys are kept.
+pub(super) fn tenant(secrets: &Secrets, scope: Option<&KeyScope>) -> Tenant {
+    secrets.tenant(scope.map_or("", |scope| &scope.0))
 }
 
 impl GuardedHttp {

@@ -53,6 +53,8 @@ fn begin(number: u8, owner: u128) -> Begin {
         lease: Duration::from_secs(60),
         retention: Duration::from_secs(3600),
         arm: true,
+        tenant: Tenant::NONE,
+        most_open: u32::MAX,
     }
 }
 

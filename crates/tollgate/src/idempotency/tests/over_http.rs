@@ -306,3 +306,31 @@ async fn a_callers_key_and_a_typed_calls_key_are_two() {
     );
     assert_eq!(gateway.booked(), 1);
 }
+
+#[tokio::test]
+async fn a_tenants_open_outcomes_have_a_cap() {
+    let failing = || async { StatusCode::INTERNAL_SERVER_ERROR };
+    let guarded =
+        GuardedHttp::new().scope(|parts| Some(parts.headers.get("x-tenant")?.to_str().ok()?.to_owned()));
+    let layer = IdempotencyLayer::dangerous_new(store().0, Secrets::ephemeral(), guarded)
+        .config(IdempotencyConfig::default().max_unresolved(Some(1)));
+    let app: Router = Router::new().route("/charges", post(failing)).layer(layer);
+    let ask = |tenant: &str, key| {
+        let mut request = request(key, "x");
+        request.headers_mut().insert("x-tenant", tenant.parse().unwrap());
+        app.clone().oneshot(request)
+    };
+    assert_eq!(ask("a", "k1").await.unwrap().status(), 500);
+    let refused = ask("a", "k2").await.unwrap();
+    assert_eq!(refused.status(), StatusCode::TOO_MANY_REQUESTS);
+    assert!(refused.headers().contains_key(header::RETRY_AFTER));
+    let document: serde_json::Value = serde_json::from_str(&text(refused).await).unwrap();
+    assert_eq!(document["code"], "too-many-unresolved");
+    assert_eq!(document["retry"], "same-key");
+    assert_eq!(ask("a", "k1").await.unwrap().status(), 409, "a repeat");
+    assert_eq!(
+        ask("b", "k2").await.unwrap().status(),
+        500,
+        "another tenant's own failure"
+    );
+}

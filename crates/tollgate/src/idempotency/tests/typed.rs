@@ -1,5 +1,7 @@
 use super::*;
 use std::time::Duration;
+use tollgate_core::Clock;
+use tollgate_core::store::idempotency::{Completion, Evidence, IdempotencyStore, Resolution, Resolve};
 use tollgate_core::{Advice, Blame, Effect, Fault, PaymentErrorKind, Verdict};
 use tower::{Layer, ServiceExt};
 
@@ -312,4 +314,58 @@ async fn a_lapsed_lease_that_nobody_noticed_is_renewed() {
     gate.open();
     assert!(first.await.unwrap().is_ok());
     assert_eq!(gateway.booked(), 1);
+}
+
+/// One caller's outcomes stay open: it gets no new keys, and nobody else notices.
+#[tokio::test]
+async fn a_callers_open_outcomes_have_a_cap() {
+    let gateway = Gateway::new(|_, payment| match payment.amount {
+        amount if amount == eur(1) => Scripted::Book(Err(PaymentError::timeout("10 s"))),
+        _ => Scripted::Book(Ok(payment)),
+    });
+    let (store, clock) = store();
+    let service = layer(store.clone())
+        .config(IdempotencyConfig::default().max_unresolved(Some(2)))
+        .layer(gateway.clone());
+    let ask = |caller: &'static str, key: &'static str, minor| {
+        let mut call = sale(key, minor);
+        call.context.caller = Some(tollgate_core::id::CallerId::new(caller).unwrap());
+        service.clone().oneshot(call)
+    };
+    assert!(ask("flood", "done", 100).await.is_ok());
+    for key in ["a", "b"] {
+        ask("flood", key, 1).await.unwrap_err();
+    }
+    let refused = ask("flood", "c", 100).await.unwrap_err();
+    assert_eq!(refused.code(), Some("too-many-unresolved"));
+    assert_eq!(refused.verdict().effect, Effect::NotSent);
+    assert!(refused.verdict().retry_after.is_some());
+    assert!(ask("honest", "c", 100).await.is_ok(), "another account");
+    assert!(ask("flood", "done", 100).await.is_ok(), "a replay");
+    let repeat = ask("flood", "a", 1).await.unwrap_err();
+    assert_eq!(repeat.kind(), PaymentErrorKind::UnknownOutcome);
+    assert_eq!(gateway.booked(), 4, "nothing was sent for what was refused");
+
+    let open = store.unresolved(None, 1).await.unwrap()[0].clone();
+    clock.advance(Duration::from_secs(61));
+    let evidence = Evidence {
+        actor: "ops".into(),
+        reason: "captured".into(),
+    };
+    let completion = Completion {
+        executed: true,
+        envelope: None,
+    };
+    let resolve = Resolve {
+        key: open.key,
+        epoch: open.epoch,
+        as_of: clock.now(),
+        resolution: Resolution::Completed(completion),
+        evidence,
+    };
+    store.resolve(resolve).await.unwrap();
+    assert!(
+        ask("flood", "c", 100).await.is_ok(),
+        "one is known now, so there is room"
+    );
 }

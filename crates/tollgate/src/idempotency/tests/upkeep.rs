@@ -17,6 +17,8 @@ fn begin(number: u16) -> Begin {
         lease: Duration::from_secs(60),
         retention: Duration::from_secs(3600),
         arm: true,
+        tenant: Tenant::NONE,
+        most_open: u32::MAX,
     }
 }
 
@@ -172,4 +174,9 @@ fn settings_deserialize() {
         serde_json::from_str(r#"{ "batch": 7, "pause": { "secs": 1, "nanos": 0 } }"#).unwrap();
     assert_eq!(upkeep, Upkeep::default().batch(7).pause(Duration::from_secs(1)));
     assert!(serde_json::from_str::<Upkeep>(r#"{ "bach": 7 }"#).is_err());
+    for (written, cap) in [("1000", Some(1_000)), ("null", None)] {
+        let config: IdempotencyConfig =
+            serde_json::from_str(&format!(r#"{{ "max_unresolved": {written} }}"#)).unwrap();
+        assert_eq!(config, IdempotencyConfig::default().max_unresolved(cap));
+    }
 }

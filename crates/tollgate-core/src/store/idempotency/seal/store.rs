@@ -33,6 +33,7 @@ use std::time::Duration;
 /// let begin = |owner| Begin {
 ///     key: RecordKey::new([1; 32]), fingerprint: Fingerprint::new([2; 32]), owner: Owner(owner),
 ///     lease: Duration::from_secs(60), retention: Duration::from_secs(3600), arm: true,
+///     tenant: Tenant::NONE, most_open: u32::MAX,
 /// };
 /// let Begun::Acquired(token) = store.begin(begin(1)).await? else { panic!("the key is free") };
 /// let answer = Completion {

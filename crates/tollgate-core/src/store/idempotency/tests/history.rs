@@ -11,6 +11,15 @@ pub(super) trait Rules: fmt::Debug + Sync {
     fn begin(&self, record: Option<&Record>, begin: &Begin, now: Timestamp) -> (Change, Begun) {
         rule::begin(record, begin, now)
     }
+    fn begin_within(
+        &self,
+        record: Option<&Record>,
+        begin: &Begin,
+        open: u32,
+        now: Timestamp,
+    ) -> (Change, Begun) {
+        rule::begin_within(record, begin, || open, now)
+    }
     fn arm(&self, record: Option<&Record>, token: &Token, lease: Duration, now: Timestamp) -> (Change, Held) {
         rule::arm(record, token, lease, now)
     }
@@ -94,9 +103,12 @@ impl Books {
                     lease: seconds(*lease),
                     retention: seconds(50),
                     arm: *arm,
+                    tenant: Tenant::NONE,
+                    most_open: u32::MAX,
                 };
                 let (change, begun) = rules.begin(found, &begin, now);
                 self.begun(&begin, &change, &begun)?;
+                self.crowded(rules, &begin)?;
                 self.apply(change)?;
                 if let Begun::Acquired(token) = begun {
                     self.acquired(&begin, token)?;
@@ -201,6 +213,30 @@ impl Books {
         let declared_lost = matches!(change, Change::Put(next) if found.phase == Phase::Armed && next.phase == Phase::Unknown);
         if !matches!(begun, Begun::Acquired(_)) && !declared_lost {
             prop_assert_eq!(change, &Change::Keep, "whoever waits changes nothing");
+        }
+        Ok(())
+    }
+
+    /// The same begin where the tenant has one unknown outcome too few for its cap, just as many, and more: asked, not acted upon.
+    fn crowded(&self, rules: &dyn Rules, begin: &Begin) -> Result<(), TestCaseError> {
+        let (found, now) = (self.record.as_ref(), self.now);
+        let free = found.is_none_or(|r| {
+            let lapsed = r.phase == Phase::Prepared && r.lease_until < now;
+            r.fingerprint == begin.fingerprint && (r.phase == Phase::Released || lapsed)
+        });
+        for (most_open, open) in [(2, 1), (2, 2), (2, 3), (0, 0), (u32::MAX, u32::MAX)] {
+            let asked = Begin { most_open, ..*begin };
+            let (change, begun) = rules.begin_within(found, &asked, open, now);
+            let full = open >= most_open && most_open != u32::MAX;
+            prop_assert_eq!(
+                begun == Begun::TooManyOpen,
+                free && full,
+                "a crowd stops acquisitions, all of them and nothing else"
+            );
+            prop_assert!(
+                begun != Begun::TooManyOpen || change == Change::Keep,
+                "whoever is refused leaves nothing behind"
+            );
         }
         Ok(())
     }

@@ -67,6 +67,8 @@ fn begin(number: u8, owner: u128) -> Begin {
         lease: Duration::from_secs(10),
         retention: Duration::from_secs(60),
         arm: true,
+        tenant: Tenant::NONE,
+        most_open: u32::MAX,
     }
 }
 
@@ -271,4 +273,32 @@ fn a_record_key_survives_being_written_down() {
     ] {
         assert_eq!(RecordKey::from_hex(bad), None, "{bad}");
     }
+}
+
+/// Nobody counts where the count decides nothing: without a cap, and for whatever is not acquired anew.
+#[test]
+fn open_outcomes_are_counted_only_when_it_matters() {
+    let now = Timestamp::from_unix_seconds(1_000);
+    let never = || -> u32 { panic!("counted for nothing") };
+    let (Change::Put(held), Begun::Acquired(_)) = rule::begin_within(None, &begin(1, 1), never, now) else {
+        panic!("a new key is acquired")
+    };
+    for owner in [1, 2] {
+        let capped = Begin {
+            most_open: 0,
+            ..begin(1, owner)
+        };
+        let (_, begun) = rule::begin_within(Some(&held), &capped, never, now);
+        assert_ne!(begun, Begun::TooManyOpen);
+    }
+}
+
+/// An account is named by a keyed hash of the scope; who has no scope pays nothing for one.
+#[test]
+fn accounts_are_told_apart() {
+    let (secrets, others) = (crate::Secrets::ephemeral(), crate::Secrets::ephemeral());
+    assert_eq!(secrets.tenant(""), Tenant::NONE);
+    assert_eq!(secrets.tenant("merchant-1"), secrets.tenant("merchant-1"));
+    assert_ne!(secrets.tenant("merchant-1"), secrets.tenant("merchant-2"));
+    assert_ne!(secrets.tenant("merchant-1"), others.tenant("merchant-1"));
 }

@@ -115,6 +115,35 @@ mutants! {
             }
         }
     }
+    /// A crowd keeps owners from the claims that they hold.
+    CapsRepeats breaks "a crowd stops acquisitions" {
+        fn begin_within(&self, record: Option<&Record>, begin: &Begin, open: u32, now: Timestamp) -> (Change, Begun) {
+            match rule::begin(record, begin, now) {
+                (_, Begun::Acquired(_)) if open >= begin.most_open && begin.most_open != u32::MAX => {
+                    (Change::Keep, Begun::TooManyOpen)
+                }
+                answer => answer,
+            }
+        }
+    }
+    /// A key that was there before is none of the cap's business.
+    CapsNewKeysOnly breaks "a crowd stops acquisitions" {
+        fn begin_within(&self, record: Option<&Record>, begin: &Begin, open: u32, now: Timestamp) -> (Change, Begun) {
+            match record {
+                None => rule::begin_within(record, begin, || open, now),
+                Some(_) => rule::begin(record, begin, now),
+            }
+        }
+    }
+    /// A refusal is written down like a claim.
+    ClaimsWhatItRefuses breaks "whoever is refused leaves nothing behind" {
+        fn begin_within(&self, record: Option<&Record>, begin: &Begin, open: u32, now: Timestamp) -> (Change, Begun) {
+            match rule::begin_within(record, begin, || open, now) {
+                (_, Begun::TooManyOpen) => (rule::begin(record, begin, now).0, Begun::TooManyOpen),
+                answer => answer,
+            }
+        }
+    }
     /// A begin that arms is answered from a record that is only prepared.
     ForgetsToArmAgain breaks "whoever may act holds an armed record" {
         fn begin(&self, record: Option<&Record>, begin: &Begin, now: Timestamp) -> (Change, Begun) {

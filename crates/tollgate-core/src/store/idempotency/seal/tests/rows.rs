@@ -4,7 +4,7 @@ use super::*;
 use crate::ManualClock;
 use crate::store::idempotency::{
     Begin, Begun, Completion, Doubt, Evidence, Fingerprint, IdempotencyStore, Owner, Resolution, Resolve,
-    Resolved, Settled, Settlement, Token,
+    Resolved, Settled, Settlement, Tenant, Token,
 };
 use crate::store::memory::MemoryIdempotency;
 use crate::store::{StoreError, StoreErrorKind};
@@ -19,6 +19,8 @@ fn begin(number: u8, owner: u128) -> Begin {
         lease: Duration::from_secs(10),
         retention: Duration::from_secs(1000),
         arm: true,
+        tenant: Tenant::NONE,
+        most_open: u32::MAX,
     }
 }
 

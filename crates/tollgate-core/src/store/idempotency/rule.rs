@@ -12,6 +12,10 @@ use std::time::Duration;
 
 /// What to write.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "it lives for one step, and a box would cost every step an allocation"
+)]
 pub enum Change {
     /// Nothing.
     Keep,

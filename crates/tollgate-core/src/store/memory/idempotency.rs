@@ -8,6 +8,7 @@ use crate::store::idempotency::{
     Tenant, Token, Unresolved,
 };
 use crate::store::{Capabilities, StoreError, StoreErrorKind};
+use std::collections::HashMap;
 use std::fmt;
 use std::future::{Ready, ready};
 use std::sync::{Arc, Mutex, PoisonError};

@@ -56,7 +56,7 @@ async fn at_every_write_on_a_file() {
                     &checkout,
                     clock.clone(),
                 );
-                // seen to hang once, on a busy machine: probably the first renewed its lease after the clock had moved
+                // on a busy machine it sometimes does not end, not even after a second lease (refused shipment, dies after write 5): open
                 let ended = async {
                     second.recover().await.unwrap();
                     let run = second.start(&checkout, "order-1", &7).await.unwrap();

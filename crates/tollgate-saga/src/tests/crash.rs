@@ -42,7 +42,10 @@ pub(super) struct Cut<J> {
     write: usize,
     at: At,
     writes: AtomicUsize,
+    /// Nothing gets through any more.
     dead: AtomicBool,
+    /// Its last write, too, has come to its end.
+    buried: Arc<AtomicBool>,
 }
 
 /// A journal that answers its first write when the lease is over.
@@ -63,11 +66,13 @@ impl<J: SagaJournal + Clone> Cut<J> {
             at,
             writes: AtomicUsize::new(0),
             dead: AtomicBool::new(false),
+            buried: Arc::default(),
         })
     }
 
-    pub(super) fn is_dead(&self) -> bool {
-        self.dead.load(SeqCst)
+    /// Dead, and what it wrote last stands in the journal or never will: only then may a test move the clock that leases follow.
+    pub(super) fn is_buried(&self) -> bool {
+        self.buried.load(SeqCst)
     }
 
     pub(super) fn was_reached(&self) -> bool {
@@ -75,7 +80,7 @@ impl<J: SagaJournal + Clone> Cut<J> {
     }
 
     fn write<T: Send + 'static>(&self, write: impl FnOnce() -> J::Future<T>) -> Boxed<T> {
-        if self.is_dead() {
+        if self.dead.load(SeqCst) {
             return gone();
         }
         if self.writes.fetch_add(1, SeqCst) != self.write {
@@ -84,13 +89,17 @@ impl<J: SagaJournal + Clone> Cut<J> {
         match self.at {
             At::DiesBefore => {
                 self.dead.store(true, SeqCst);
+                self.buried.store(true, SeqCst);
                 gone()
             }
             At::DiesAfter | At::AnswerLost => {
-                self.dead.store(self.at == At::DiesAfter, SeqCst);
-                let written = write();
+                let dies = self.at == At::DiesAfter;
+                self.dead.store(dies, SeqCst);
+                let (written, buried) = (write(), Arc::clone(&self.buried));
                 Box::pin(async move {
-                    written.await?;
+                    let answer = written.await;
+                    buried.store(dies, SeqCst);
+                    answer?;
                     gone().await
                 })
             }
@@ -108,7 +117,11 @@ impl<J: SagaJournal + Clone> Cut<J> {
     }
 
     fn read<T: Send + 'static>(&self, read: impl FnOnce() -> J::Future<T>) -> Boxed<T> {
-        if self.is_dead() { gone() } else { Box::pin(read()) }
+        if self.dead.load(SeqCst) {
+            gone()
+        } else {
+            Box::pin(read())
+        }
     }
 }
 

@@ -11,6 +11,8 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde_json::Value;
 use std::fmt;
+use std::hash::{BuildHasher, RandomState};
+use std::io::ErrorKind;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tower::ServiceExt;
@@ -156,9 +158,26 @@ pub struct HangUp;
 
 /// Binds, says so on standard output (the parent waits for that line), and returns the listener.
 pub async fn listen(port: u16) -> Result<TcpListener, Error> {
-    let listener = TcpListener::bind(("127.0.0.1", port)).await?;
+    let listener = bind(port).await?;
     println!("listening on {}", listener.local_addr()?);
     Ok(listener)
+}
+
+/// Binds; 0 takes any free port, from below the range that outgoing connections take theirs from: whoever is killed and comes back on its
+/// port must not find a stranger's connection there.
+async fn bind(port: u16) -> Result<TcpListener, Error> {
+    if port != 0 {
+        return Ok(TcpListener::bind(("127.0.0.1", port)).await?);
+    }
+    let chance = RandomState::new();
+    for attempt in 0..100_u64 {
+        let port = 20_000 + chance.hash_one(attempt) % 12_000;
+        match TcpListener::bind(format!("127.0.0.1:{port}")).await {
+            Err(taken) if taken.kind() == ErrorKind::AddrInUse => {}
+            bound => return Ok(bound?),
+        }
+    }
+    Ok(TcpListener::bind("127.0.0.1:0").await?)
 }
 
 /// Serves until the process ends. A response that says [`HangUp`] is not sent: the connection is closed.
@@ -175,7 +194,7 @@ pub async fn serve(listener: TcpListener, app: Router) -> Result<(), Error> {
                     Err(never) => match never {},
                 };
                 match response.extensions().get::<HangUp>() {
-                    Some(HangUp) => Err(std::io::Error::from(std::io::ErrorKind::ConnectionAborted)),
+                    Some(HangUp) => Err(std::io::Error::from(ErrorKind::ConnectionAborted)),
                     None => Ok(response),
                 }
             }

@@ -7,7 +7,7 @@ use std::process::{Command, Output};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tollgate_testkit::http_conformance::all_cases;
 
 async fn run(args: &[&str]) -> (i32, String, String) {
@@ -127,12 +127,10 @@ async fn wrong_options_are_named() {
 
 #[tokio::test]
 async fn what_cannot_be_looked_at_is_named() {
-    let free = TcpListener::bind("127.0.0.1:0")
-        .await
-        .unwrap()
-        .local_addr()
-        .unwrap(); // and closed again
-    let nobody = format!("http://{free}");
+    // bound, so that nobody else takes it, and never listening
+    let closed = TcpSocket::new_v4().unwrap();
+    closed.bind(([127, 0, 0, 1], 0).into()).unwrap();
+    let nobody = format!("http://{}", closed.local_addr().unwrap());
     let right = server(|effects| effects.to_string()).await;
     let stuck = server(|_| "7".into()).await;
     let text = server(|_| "many".into()).await;

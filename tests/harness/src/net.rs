@@ -9,6 +9,8 @@ use http_body_util::{BodyExt, Full};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use std::fmt;
+use std::hash::{BuildHasher, RandomState};
+use std::io::ErrorKind;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
@@ -111,9 +113,21 @@ async fn exchange(port: u16, request: Request<Full<Bytes>>) -> Result<Answer, Fa
 #[derive(Clone, Copy, Debug)]
 pub struct HangUp;
 
-/// Binds; 0 takes any free port.
+/// Binds; 0 takes any free port, from below the range that outgoing connections take theirs from: whoever is killed and comes back on its
+/// port must not find a stranger's connection there.
 pub async fn listen(port: u16) -> Result<TcpListener, Error> {
-    Ok(TcpListener::bind(("127.0.0.1", port)).await?)
+    if port != 0 {
+        return Ok(TcpListener::bind(("127.0.0.1", port)).await?);
+    }
+    let chance = RandomState::new();
+    for attempt in 0..100_u64 {
+        let port = 20_000 + chance.hash_one(attempt) % 12_000;
+        match TcpListener::bind(format!("127.0.0.1:{port}")).await {
+            Err(taken) if taken.kind() == ErrorKind::AddrInUse => {}
+            bound => return Ok(bound?),
+        }
+    }
+    Ok(TcpListener::bind("127.0.0.1:0").await?)
 }
 
 /// Says on standard output that this process can be spoken to, and where: its parent waits for that line.
@@ -140,7 +154,7 @@ pub async fn serve(listener: TcpListener, app: Router) -> Result<(), Error> {
                     Err(never) => match never {},
                 };
                 match response.extensions().get::<HangUp>() {
-                    Some(HangUp) => Err(std::io::Error::from(std::io::ErrorKind::ConnectionAborted)),
+                    Some(HangUp) => Err(std::io::Error::from(ErrorKind::ConnectionAborted)),
                     None => Ok(response),
                 }
             }

@@ -1,5 +1,6 @@
 //! The server under test, and servers of one's own.
 
+use std::hash::{BuildHasher, RandomState};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -54,13 +55,11 @@ impl Server {
     pub(crate) fn start(arguments: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let arguments: Vec<String> = arguments.iter().map(ToString::to_string).collect();
-        for _ in 0..10 {
-            // free now; should somebody else take it first, the server does not start, and we take another
-            let port = std::net::TcpListener::bind("127.0.0.1:0")
-                .unwrap()
-                .local_addr()
-                .unwrap()
-                .port();
+        let chance = RandomState::new();
+        for attempt in 0..10 {
+            // from below the range of outgoing connections: it must be free again when the server comes back. If it is taken, the server
+            // does not start, and we take another
+            let port = 20_000 + u16::try_from(chance.hash_one(attempt) % 12_000).unwrap();
             let mut process = spawn(folder.path(), port, &arguments);
             if answers(&mut process, port, &arguments) {
                 return Self {

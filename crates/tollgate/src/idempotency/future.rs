@@ -1,7 +1,7 @@
 //! Drives a call: identify, begin, then run inline while somebody waits and in a task when nobody does.
 
-use super::config::{IdempotencyConfig, WhileInFlight};
-use super::guard::Guard;
+use super::config::WhileInFlight;
+use super::guard::{Guard, Terms};
 use super::inquiry;
 use super::run::{BoxRun, Claimed, run, settle};
 use super::running::Doing;
@@ -48,7 +48,7 @@ pin_project! {
         home: Option<Handle>,
         run: fn(Claimed<S, St, P>, Req, Token, Option<Instant>) -> BoxRun<Answer<S, Req>>,
         detach: fn(BoxRun<Answer<S, Req>>, Option<Handle>),
-        give_back: fn(Arc<Guard<St, P>>, IdempotencyConfig, RecordKey, St::Future<Begun>),
+        give_back: fn(Arc<Terms<St, P>>, RecordKey, St::Future<Begun>),
         ask: fn(&Arc<Guard<St, P>>, RecordKey),
     }
 
@@ -68,7 +68,7 @@ pin_project! {
                 }
                 StateProj::Beginning { asked } => {
                     if let (Some((begin, pending)), Some(claimed)) = (asked.take(), this.claimed.take()) {
-                        (this.give_back)(claimed.guard, claimed.config, pending.begin.key, begin);
+                        (this.give_back)(claimed.terms, pending.begin.key, begin);
                     }
                 }
                 _ => {}
@@ -93,7 +93,8 @@ pin_project! {
     enum State<I, O, B, C, Req, T> {
         Identifying { #[pin] identify: I },
         Beginning { asked: Option<(B, Pending<Req>)> },
-        Waiting { #[pin] wait: Wait<C>, pending: Option<Pending<Req>> },
+        // in a box: it is larger than what every call carries
+        Waiting { wait: Pin<Box<Wait<C>>>, pending: Option<Pending<Req>> },
         Running { run: Option<BoxRun<T>> },
         Bypassing { #[pin] oneshot: O },
     }
@@ -106,11 +107,11 @@ where
     P: Replays<Req, S::Response, S::Error, Capture: Send> + Send + Sync + 'static,
     Req: Send + 'static,
 {
-    pub(super) fn new(inner: S, guard: Arc<Guard<St, P>>, config: IdempotencyConfig, req: Req) -> Self {
-        let identify = guard.protocol.identify(req, &guard.secrets);
+    pub(super) fn new(inner: S, terms: Arc<Terms<St, P>>, req: Req) -> Self {
+        let identify = terms.guard.protocol.identify(req, &terms.guard.secrets);
         Self {
             state: State::Identifying { identify },
-            claimed: Some(Claimed { inner, guard, config }),
+            claimed: Some(Claimed { inner, terms }),
             waiting: None,
             home: None,
             run: run::<S, St, P, Req>,
@@ -138,7 +139,7 @@ where
                     let identified = ready!(identify.poll(cx));
                     let claimed = claim_of(this.claimed);
                     match identified {
-                        Err(no) => return Poll::Ready(claimed.guard.protocol.refuse(no)),
+                        Err(no) => return Poll::Ready(claimed.terms.guard.protocol.refuse(no)),
                         Ok(Identified::Bypass(req)) => {
                             let Some(Claimed { inner, .. }) = this.claimed.take() else {
                                 unreachable!("just seen")
@@ -149,14 +150,14 @@ where
                             continue;
                         }
                         Ok(Identified::Guard { req, identity }) => {
-                            let begin = claimed.guard.begin_for(identity, &claimed.config);
+                            let begin = claimed.terms.guard.begin_for(identity, &claimed.terms.config);
                             let pending = Pending {
                                 req,
                                 begin,
                                 lost: false,
                                 asked_at: None,
                             };
-                            (claimed.guard.store.begin(begin), pending)
+                            (claimed.terms.guard.store.begin(begin), pending)
                         }
                     }
                 }
@@ -165,18 +166,26 @@ where
                     None => unreachable!("polled after completion"),
                 },
                 StateProj::Waiting { wait, pending } => {
-                    ready!(wait.poll(cx));
+                    ready!(wait.as_mut().poll(cx));
                     let Some(mut pending) = pending.take() else {
                         unreachable!("kept while waiting")
                     };
                     pending.asked_at = None; // another begin
-                    (claim_of(this.claimed).guard.store.begin(pending.begin), pending)
+                    (
+                        claim_of(this.claimed).terms.guard.store.begin(pending.begin),
+                        pending,
+                    )
                 }
                 StateProj::Running { run } => {
-                    let Some(run) = run.take() else {
+                    // out of the state while it is polled: a panic leaves nothing to detach
+                    let Some(mut running) = run.take() else {
                         unreachable!("polled after completion")
                     };
-                    return poll_run(run, this.state, this.home, cx);
+                    let answer = running.as_mut().poll(cx);
+                    if answer.is_pending() {
+                        *run = Some(running);
+                    }
+                    return answer;
                 }
                 StateProj::Bypassing { oneshot } => return oneshot.poll(cx),
             };
@@ -190,7 +199,7 @@ where
             // claimed or not? The owner may ask again; a record left behind would hold the key for nothing
             if begun.as_ref().is_err_and(StoreError::may_have_happened) && !pending.lost {
                 pending.lost = true;
-                let asked = Some((claimed.guard.store.begin(pending.begin), pending));
+                let asked = Some((claimed.terms.guard.store.begin(pending.begin), pending));
                 this.state.set(State::Beginning { asked });
                 continue;
             }
@@ -200,36 +209,24 @@ where
                     let Some(claimed) = this.claimed.take() else {
                         unreachable!("just seen")
                     };
-                    let run = (this.run)(claimed, pending.req, token, pending.asked_at);
-                    return poll_run(run, this.state, this.home, cx);
+                    let mut run = (this.run)(claimed, pending.req, token, pending.asked_at);
+                    let answer = run.as_mut().poll(cx);
+                    if answer.is_pending() {
+                        // a future may be dropped on a thread without a runtime; only a call that really waits pays for the handle
+                        *this.home = Handle::try_current().ok();
+                        this.state.set(State::Running { run: Some(run) });
+                    }
+                    return answer;
                 }
                 Decision::Answer(answer) => return Poll::Ready(answer),
                 Decision::Wait { told, until } => {
-                    let wait = Wait::new(told, &claimed.config, until);
+                    let wait = Box::pin(Wait::new(told, &claimed.terms.config, until));
                     let pending = Some(pending);
                     this.state.set(State::Waiting { wait, pending });
                 }
             }
         }
     }
-}
-
-/// Polls the guarded call, and puts it away if it has to wait. It is out of the state while it is polled: a panic leaves nothing to
-/// detach.
-fn poll_run<I, O, B, C, Req, T>(
-    mut run: BoxRun<T>,
-    mut state: Pin<&mut State<I, O, B, C, Req, T>>,
-    home: &mut Option<Handle>,
-    cx: &mut Context<'_>,
-) -> Poll<T> {
-    let answer = run.as_mut().poll(cx);
-    let run = answer.is_pending().then_some(run);
-    state.set(State::Running { run });
-    // a future may be dropped on a thread without a runtime; only a call that really waits pays for the handle
-    if answer.is_pending() && home.is_none() {
-        *home = Handle::try_current().ok();
-    }
-    answer
 }
 
 fn claim_of<S, St, P>(claimed: &Option<Claimed<S, St, P>>) -> &Claimed<S, St, P> {
@@ -261,7 +258,8 @@ where
     St: IdempotencyStore,
     P: Replays<Req, S::Response, S::Error>,
 {
-    let protocol = &claimed.guard.protocol;
+    let Terms { guard, config } = &*claimed.terms;
+    let protocol = &guard.protocol;
     let no = match begun {
         Ok(Begun::Acquired(token)) => return Decision::Run(token),
         Ok(Begun::Replay(completion)) => {
@@ -276,19 +274,19 @@ where
             }
         }
         Ok(Begun::InFlight { retry_after }) => {
-            if let WhileInFlight::Wait(at_most) = claimed.config.while_in_flight
+            if let WhileInFlight::Wait(at_most) = config.while_in_flight
                 && let Some(until) = may_wait(waiting, claimed, at_most)
             {
-                let told = claimed.guard.store.changed(key);
+                let told = guard.store.changed(key);
                 return Decision::Wait { told, until };
             }
             Rejection::new(RejectionKind::KeyInFlight).after(retry_after)
         }
         Ok(Begun::Mismatch) => Rejection::new(RejectionKind::KeyReused),
         Ok(Begun::Unknown { .. }) => {
-            if claimed.guard.look_up.get().is_some() {
-                ask(&claimed.guard, key);
-                if let Some(until) = may_wait(waiting, claimed, claimed.config.resolve_patience) {
+            if guard.look_up.get().is_some() {
+                ask(guard, key);
+                if let Some(until) = may_wait(waiting, claimed, config.resolve_patience) {
                     return Decision::Wait { told: None, until };
                 }
             }
@@ -329,15 +327,16 @@ fn may_wait<S, St, P>(
     if let Some(waiting) = waiting {
         return (now < waiting.until).then_some(waiting.until);
     }
-    if claimed.guard.waiting.fetch_add(1, Relaxed) >= claimed.config.max_waiting {
-        claimed.guard.waiting.fetch_sub(1, Relaxed);
+    let Terms { guard, config } = &*claimed.terms;
+    if guard.waiting.fetch_add(1, Relaxed) >= config.max_waiting {
+        guard.waiting.fetch_sub(1, Relaxed);
         return None;
     }
     // a time too far away to count: a year
     let until = now
         .checked_add(at_most)
         .unwrap_or(now + Duration::from_secs(365 * 24 * 60 * 60));
-    let places = Arc::clone(&claimed.guard.waiting);
+    let places = Arc::clone(&guard.waiting);
     *waiting = Some(Waiting { until, places });
     (now < until).then_some(until)
 }
@@ -353,21 +352,24 @@ fn detach<T: Send + 'static>(run: BoxRun<T>, home: Option<Handle>) {
 /// A begin whose answer nobody awaits: wait for it in a task and give the claim back; nothing was sent.
 #[cold]
 fn give_back<St: IdempotencyStore, P: Send + Sync + 'static>(
-    guard: Arc<Guard<St, P>>,
-    config: IdempotencyConfig,
+    terms: Arc<Terms<St, P>>,
     key: RecordKey,
     begin: St::Future<Begun>,
 ) {
     if let Ok(runtime) = Handle::try_current() {
-        let tracked = guard.running.tracker.token();
+        let tracked = terms.guard.running.tracker.token();
         runtime.spawn(async move {
             let _tracked = tracked;
             let giving_back = pin!(async {
                 if let Ok(Begun::Acquired(token)) = begin.await {
-                    settle(&guard, token, Settlement::Released, &config).await;
+                    settle(&terms, &token, Settlement::Released).await;
                 }
             });
-            guard.running.named(key, Doing::GivingBack, giving_back).await;
+            terms
+                .guard
+                .running
+                .named(&key, Doing::GivingBack, giving_back)
+                .await;
         });
     }
 }

@@ -25,6 +25,13 @@ pub(super) struct Guard<St, P> {
     owners: Owners,
 }
 
+/// What a call is guarded under: its layer's shared state, and the settings of its stack. Shared by all calls of a service, so that each
+/// carries one pointer.
+pub(super) struct Terms<St, P> {
+    pub(super) guard: Arc<Guard<St, P>>,
+    pub(super) config: IdempotencyConfig,
+}
+
 /// Owners are unique without asking for randomness on every call.
 struct Owners {
     process: u64,

@@ -1,7 +1,7 @@
 //! The layer.
 
 use super::config::IdempotencyConfig;
-use super::guard::Guard;
+use super::guard::{Guard, Terms};
 use super::http::GuardedHttp;
 #[cfg(feature = "audit")]
 use super::ledger::Ledger;
@@ -279,6 +279,10 @@ impl<S, St, P> Layer<S> for IdempotencyLayer<St, P> {
     type Service = Idempotency<S, St, P>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        Idempotency::new(inner, Arc::clone(&self.guard), self.config)
+        let terms = Terms {
+            guard: Arc::clone(&self.guard),
+            config: self.config,
+        };
+        Idempotency::new(inner, Arc::new(terms))
     }
 }

@@ -1,13 +1,15 @@
 //! From claim to settlement, top to bottom.
 
 use super::config::{ArmPolicy, IdempotencyConfig};
-use super::guard::Guard;
+use super::guard::{Guard, Terms};
 use super::running::Doing;
+use pin_project_lite::pin_project;
+use std::any::Any;
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::time::Instant;
 use tollgate_core::protocol::Replays;
@@ -20,11 +22,10 @@ use tracing::Instrument;
 
 pub(super) type BoxRun<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
-/// A call that holds its claim: which service, under which guard, with which settings.
+/// A call that holds its claim: which service, and under which terms.
 pub(super) struct Claimed<S, St, P> {
     pub(super) inner: S,
-    pub(super) guard: Arc<Guard<St, P>>,
-    pub(super) config: IdempotencyConfig,
+    pub(super) terms: Arc<Terms<St, P>>,
 }
 
 /// Starts the guarded call. The future must run to its end: whoever stops to await it hands it to a task. `asked` is when the claim
@@ -41,109 +42,100 @@ where
     P: Replays<Req, S::Response, S::Error, Capture: Send> + Send + Sync + 'static,
     Req: Send + 'static,
 {
-    let tracked = claimed.guard.running.tracker.token();
-    let Claimed {
-        mut inner,
-        guard,
-        config,
-    } = claimed;
+    let tracked = claimed.terms.guard.running.tracker.token();
+    let Claimed { mut inner, terms } = claimed;
     // lent to what runs, not moved into it: the request is large, and every move of it costs
     let mut req = Some(req);
     let whole = async move {
         let _tracked = &tracked;
-        let call = pin!(under_claim(&mut inner, &guard, &config, &mut req, token, asked));
-        guard.running.named(token.key, Doing::Calling, call).await
+        let call = pin!(under_claim(&mut inner, &terms, &mut req, &token, asked));
+        terms.guard.running.named(&token.key, Doing::Calling, call).await
     };
     // the caller's span goes with the call, also into a task
     Box::pin(whole.instrument(tracing::Span::current()))
 }
 
-async fn under_claim<S, St, P, Req>(
-    inner: &mut S,
-    guard: &Arc<Guard<St, P>>,
-    config: &IdempotencyConfig,
-    req: &mut Option<Req>,
-    token: Token,
+#[expect(
+    clippy::manual_async_fn,
+    reason = "an `async fn` would keep its arguments twice, in every call's future"
+)]
+fn under_claim<'c, S, St, P, Req>(
+    inner: &'c mut S,
+    terms: &'c Arc<Terms<St, P>>,
+    req: &'c mut Option<Req>,
+    token: &'c Token,
     asked: Option<Instant>,
-) -> Result<S::Response, S::Error>
+) -> impl Future<Output = Result<S::Response, S::Error>> + Send + 'c
 where
-    S: Service<Req>,
+    S: Service<Req, Future: Send, Response: Send, Error: Send> + Send,
     St: IdempotencyStore,
-    P: Replays<Req, S::Response, S::Error> + Send + Sync + 'static,
+    P: Replays<Req, S::Response, S::Error, Capture: Send> + Send + Sync + 'static,
+    Req: Send,
 {
-    let protocol = &guard.protocol;
-    let waited = match caught(|| readied(inner)).await {
-        Ok(Ok(waited)) => waited,
-        Ok(Err(dead)) => {
-            settle(guard, token, Settlement::Released, config).await;
-            return Err(dead);
-        }
-        Err(panic) => {
-            settle(guard, token, Settlement::Released, config).await;
-            resume_unwind(panic);
-        }
-    };
-    let took_long = |since: Instant| since.elapsed() >= config.lease / 2;
-    let held = match config.arm {
-        ArmPolicy::BeforeCall => arm(guard, token, config).await,
-        // the lease may have lapsed, and somebody may have declared that nothing will be sent
-        ArmPolicy::AtBegin if asked.or(waited).is_some_and(took_long) => {
-            still_held(guard, token, config).await
-        }
-        _ => Ok(()),
-    };
-    if let Err(no) = held {
-        if no.release {
-            settle(guard, token, Settlement::Released, config).await;
-        }
-        return protocol.refuse(no.why);
-    }
-    let key = KeyInForce::for_claim(&token, &guard.secrets);
-    let send = || {
-        let Some(mut req) = req.take() else {
-            unreachable!("called once")
-        };
-        protocol.context_mut(&mut req).key = Some(key.clone());
-        inner.call(req)
-    };
-    let Ok(answer) = caught(send).await else {
-        tracing::error!(target: "tollgate::idempotency", record = ?token.key, "the guarded call panicked: outcome unknown");
-        let settlement = match is_rolled_back(&key, config) {
-            true => Settlement::Released,
-            false => Settlement::Unknown(Doubt::Panicked),
-        };
-        settle(guard, token, settlement, config).await;
-        return protocol.in_doubt(None);
-    };
-    let last = protocol.judge(&answer).effect;
-    match key.ledger().total(last) {
-        total @ (Effect::Executed | Effect::Declined) => {
-            // what became of it is known, also when its answer breaks while it is read
-            let captured = caught(|| protocol.capture(answer)).await;
-            let (answer, envelope) = captured
-                .unwrap_or_else(|_panic| (protocol.refuse(RejectionKind::NotReplayable.into()), None));
-            let completion = Completion {
-                executed: total == Effect::Executed,
-                envelope,
-            };
-            match settle(guard, token, Settlement::Completed(completion), config).await {
-                true => answer,
-                false => protocol.not_stored(answer),
+    async move {
+        let Terms { guard, config } = &**terms;
+        let protocol = &guard.protocol;
+        let waited = match caught(|| readied(inner)).await {
+            Ok(Ok(waited)) => waited,
+            Ok(Err(dead)) => {
+                settle(terms, token, Settlement::Released).await;
+                return Err(dead);
             }
+            Err(panic) => {
+                settle(terms, token, Settlement::Released).await;
+                resume_unwind(panic);
+            }
+        };
+        if let Some(no) = not_held(terms, token, asked.or(waited)).await {
+            return protocol.refuse(no);
         }
-        Effect::NotSent | Effect::TurnedAway => {
-            settle(guard, token, Settlement::Released, config).await;
-            answer
-        }
-        Effect::Unknown if is_rolled_back(&key, config) => {
-            settle(guard, token, Settlement::Released, config).await;
-            answer
-        }
-        Effect::Unknown => {
-            tracing::warn!(target: "tollgate::idempotency", record = ?token.key, epoch = token.epoch, "outcome unknown");
-            settle(guard, token, Settlement::Unknown(Doubt::AnswerInDoubt), config).await;
-            // the last attempt may say "not sent" where the sum says otherwise: do not repeat the lie
-            protocol.in_doubt((last == Effect::Unknown).then_some(answer))
+        let key = KeyInForce::for_claim(token, &guard.secrets);
+        let send = || {
+            let Some(mut req) = req.take() else {
+                unreachable!("called once")
+            };
+            protocol.context_mut(&mut req).key = Some(key.clone());
+            inner.call(req)
+        };
+        let Ok(answer) = caught(send).await else {
+            tracing::error!(target: "tollgate::idempotency", record = ?token.key, "the guarded call panicked: outcome unknown");
+            let settlement = match is_rolled_back(&key, config) {
+                true => Settlement::Released,
+                false => Settlement::Unknown(Doubt::Panicked),
+            };
+            settle(terms, token, settlement).await;
+            return protocol.in_doubt(None);
+        };
+        let last = protocol.judge(&answer).effect;
+        match key.ledger().total(last) {
+            total @ (Effect::Executed | Effect::Declined) => {
+                // what became of it is known, also when its answer breaks while it is read
+                let captured = caught(|| protocol.capture(answer)).await;
+                let (answer, envelope) = captured
+                    .unwrap_or_else(|_panic| (protocol.refuse(RejectionKind::NotReplayable.into()), None));
+                let completion = Completion {
+                    executed: total == Effect::Executed,
+                    envelope,
+                };
+                match settle(terms, token, Settlement::Completed(completion)).await {
+                    true => answer,
+                    false => protocol.not_stored(answer),
+                }
+            }
+            Effect::NotSent | Effect::TurnedAway => {
+                settle(terms, token, Settlement::Released).await;
+                answer
+            }
+            Effect::Unknown if is_rolled_back(&key, config) => {
+                settle(terms, token, Settlement::Released).await;
+                answer
+            }
+            Effect::Unknown => {
+                tracing::warn!(target: "tollgate::idempotency", record = ?token.key, epoch = token.epoch, "outcome unknown");
+                settle(terms, token, Settlement::Unknown(Doubt::AnswerInDoubt)).await;
+                // the last attempt may say "not sent" where the sum says otherwise: do not repeat the lie
+                protocol.in_doubt((last == Effect::Unknown).then_some(answer))
+            }
         }
     }
 }
@@ -184,13 +176,36 @@ impl NotHeld {
     }
 }
 
+/// Why this call must not be sent, if so. `waited_since` is when it began to wait for its claim or for its service, if it did.
+async fn not_held<St: IdempotencyStore, P: Send + Sync + 'static>(
+    terms: &Arc<Terms<St, P>>,
+    token: &Token,
+    waited_since: Option<Instant>,
+) -> Option<Rejection> {
+    let Terms { guard, config } = &**terms;
+    let lease = config.lease;
+    let held = match config.arm {
+        ArmPolicy::BeforeCall => arm(guard, token, lease).await,
+        // the lease may have lapsed, and somebody may have declared that nothing will be sent
+        ArmPolicy::AtBegin if waited_since.is_some_and(|since| since.elapsed() >= lease / 2) => {
+            still_held(guard, token, lease).await
+        }
+        _ => return None,
+    };
+    let no = held.err()?;
+    if no.release {
+        settle(terms, token, Settlement::Released).await;
+    }
+    Some(no.why)
+}
+
 /// Nothing was sent yet, so any doubt about the arm means: do not send.
 async fn arm<St: IdempotencyStore, P>(
     guard: &Guard<St, P>,
-    token: Token,
-    config: &IdempotencyConfig,
+    token: &Token,
+    lease: Duration,
 ) -> Result<(), NotHeld> {
-    match guard.store.arm(token, config.lease).await {
+    match guard.store.arm(*token, lease).await {
         Ok(Held::Held) => Ok(()),
         Ok(Held::Fenced) => Err(NotHeld::because(RejectionKind::KeyInFlight, false)),
         Err(error) => {
@@ -203,10 +218,10 @@ async fn arm<St: IdempotencyStore, P>(
 /// As [`arm`], for a claim that was armed when it was made.
 async fn still_held<St: IdempotencyStore, P>(
     guard: &Guard<St, P>,
-    token: Token,
-    config: &IdempotencyConfig,
+    token: &Token,
+    lease: Duration,
 ) -> Result<(), NotHeld> {
-    match guard.store.renew(token, config.lease).await {
+    match guard.store.renew(*token, lease).await {
         Ok(Held::Held) => Ok(()),
         Ok(Held::Fenced) => Err(NotHeld::because(RejectionKind::KeyInFlight, true)),
         Err(_) => Err(NotHeld::because(RejectionKind::StoreUnavailable, true)),
@@ -222,22 +237,21 @@ const BACKGROUND_TRIES: u32 = 60;
     clippy::manual_async_fn,
     reason = "an `async fn` would keep its arguments twice, in every call's future"
 )]
-pub(super) fn settle<St: IdempotencyStore, P: Send + Sync + 'static>(
-    guard: &Arc<Guard<St, P>>,
-    token: Token,
+pub(super) fn settle<'c, St: IdempotencyStore, P: Send + Sync + 'static>(
+    terms: &'c Arc<Terms<St, P>>,
+    token: &'c Token,
     settlement: Settlement,
-    config: &IdempotencyConfig,
-) -> impl Future<Output = bool> + Send {
+) -> impl Future<Output = bool> + Send + 'c {
     async move {
-        match guard.store.settle(token, &settlement).await {
+        match terms.guard.store.settle(*token, &settlement).await {
             Ok(settled) => {
-                report(token, &settlement, settled, config.arm);
+                report(token, &settlement, settled, terms.config.arm);
                 true
             }
             Err(error) => {
                 tracing::warn!(target: "tollgate::idempotency", %error, "the store did not settle; trying again");
                 // in a box: every call would carry its timers along
-                Box::pin(settle_patiently(guard, token, settlement, config)).await
+                Box::pin(settle_patiently(terms, *token, settlement)).await
             }
         }
     }
@@ -245,44 +259,42 @@ pub(super) fn settle<St: IdempotencyStore, P: Send + Sync + 'static>(
 
 #[cold]
 async fn settle_patiently<St: IdempotencyStore, P: Send + Sync + 'static>(
-    guard: &Arc<Guard<St, P>>,
+    terms: &Arc<Terms<St, P>>,
     token: Token,
     settlement: Settlement,
-    config: &IdempotencyConfig,
 ) -> bool {
-    let arm = config.arm;
-    let again = settle_with_retries(guard, token, &settlement, arm, u32::MAX);
-    if tokio::time::timeout(config.settle_patience, again).await.is_ok() {
+    let again = settle_with_retries(terms, &token, &settlement, u32::MAX);
+    if tokio::time::timeout(terms.config.settle_patience, again)
+        .await
+        .is_ok()
+    {
         return true;
     }
     tracing::error!(target: "tollgate::idempotency", record = ?token.key, "the answer is told before it is stored");
-    let guard = Arc::clone(guard);
-    let tracker = guard.running.tracker.clone();
+    let terms = Arc::clone(terms);
+    let tracker = terms.guard.running.tracker.clone();
     tracker.spawn(async move {
-        let writing = pin!(settle_with_retries(
-            &guard,
-            token,
-            &settlement,
-            arm,
-            BACKGROUND_TRIES
-        ));
-        guard.running.named(token.key, Doing::Settling, writing).await;
+        let writing = pin!(settle_with_retries(&terms, &token, &settlement, BACKGROUND_TRIES));
+        terms
+            .guard
+            .running
+            .named(&token.key, Doing::Settling, writing)
+            .await;
     });
     false
 }
 
 async fn settle_with_retries<St: IdempotencyStore, P>(
-    guard: &Arc<Guard<St, P>>,
-    token: Token,
+    terms: &Terms<St, P>,
+    token: &Token,
     settlement: &Settlement,
-    arm: ArmPolicy,
     tries: u32,
 ) {
     let mut wait = Duration::from_millis(10);
     for _ in 0..tries {
         tokio::time::sleep(wait).await;
-        if let Ok(settled) = guard.store.settle(token, settlement).await {
-            return report(token, settlement, settled, arm);
+        if let Ok(settled) = terms.guard.store.settle(*token, settlement).await {
+            return report(token, settlement, settled, terms.config.arm);
         }
         wait = (wait * 2).min(Duration::from_secs(5));
     }
@@ -293,7 +305,7 @@ async fn settle_with_retries<St: IdempotencyStore, P>(
 }
 
 /// Somebody else decided meanwhile. If both say the same it is fine; an auditor must hear of it either way.
-fn report(token: Token, settlement: &Settlement, settled: Settled, arm: ArmPolicy) {
+fn report(token: &Token, settlement: &Settlement, settled: Settled, arm: ArmPolicy) {
     let by_handler = arm == ArmPolicy::InTransaction;
     match settled {
         Settled::Applied if by_handler && is_executed(settlement) => tracing::error!(
@@ -320,15 +332,36 @@ const fn is_executed(settlement: &Settlement) -> bool {
     )
 }
 
-/// The future's output, or its panic. Covers `call` itself as well as every poll.
-async fn caught<F: Future>(make: impl FnOnce() -> F) -> std::thread::Result<F::Output> {
-    let mut future = pin!(catch_unwind(AssertUnwindSafe(make))?);
-    poll_fn(
-        |cx| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
-            Ok(Poll::Ready(output)) => Poll::Ready(Ok(output)),
-            Ok(Poll::Pending) => Poll::Pending,
-            Err(panic) => Poll::Ready(Err(panic)),
-        },
-    )
-    .await
+/// The future's output, or its panic. Covers the making of the future as well as every poll.
+fn caught<F: Future>(make: impl FnOnce() -> F) -> Caught<F> {
+    match catch_unwind(AssertUnwindSafe(make)) {
+        Ok(future) => Caught::Running { future },
+        Err(panic) => Caught::Panicked { panic: Some(panic) },
+    }
+}
+
+pin_project! {
+    // by hand, for a future made of `async` would hold the maker beside what it makes
+    #[project = CaughtProj]
+    enum Caught<F> {
+        Running { #[pin] future: F },
+        Panicked { panic: Option<Box<dyn Any + Send>> },
+    }
+}
+
+impl<F: Future> Future for Caught<F> {
+    type Output = std::thread::Result<F::Output>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.project() {
+            CaughtProj::Running { future } => match catch_unwind(AssertUnwindSafe(|| future.poll(cx))) {
+                Ok(polled) => polled.map(Ok),
+                Err(panic) => Poll::Ready(Err(panic)),
+            },
+            CaughtProj::Panicked { panic } => match panic.take() {
+                Some(panic) => Poll::Ready(Err(panic)),
+                None => unreachable!("polled after completion"),
+            },
+        }
+    }
 }

@@ -137,21 +137,20 @@ impl Running {
     }
 
     /// Drives a future, and names it from the moment it has to wait.
-    pub(super) async fn named<F: Future>(
-        &self,
-        record: RecordKey,
+    pub(super) fn named<'r, F: Future>(
+        &'r self,
+        record: &'r RecordKey,
         doing: Doing,
-        mut future: Pin<&mut F>,
-    ) -> F::Output {
+        mut future: Pin<&'r mut F>,
+    ) -> impl Future<Output = F::Output> + use<'r, F> {
         let mut held = None;
-        poll_fn(|cx| {
+        poll_fn(move |cx| {
             let polled = future.as_mut().poll(cx);
             if polled.is_pending() && held.is_none() {
-                held = Some(self.enter(record, doing));
+                held = Some(self.enter(*record, doing));
             }
             polled
         })
-        .await
     }
 
     fn enter(&self, record: RecordKey, doing: Doing) -> Held<'_> {

@@ -1,8 +1,7 @@
 //! Decides what a call is: guarded, or none of this layer's business.
 
-use super::config::IdempotencyConfig;
 use super::future::IdempotencyFuture;
-use super::guard::Guard;
+use super::guard::Terms;
 use std::fmt;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -13,13 +12,12 @@ use tower_service::Service;
 /// The service that an [`IdempotencyLayer`](super::IdempotencyLayer) makes.
 pub struct Idempotency<S, St, P> {
     inner: S,
-    guard: Arc<Guard<St, P>>,
-    config: IdempotencyConfig,
+    terms: Arc<Terms<St, P>>,
 }
 
 impl<S, St, P> Idempotency<S, St, P> {
-    pub(super) const fn new(inner: S, guard: Arc<Guard<St, P>>, config: IdempotencyConfig) -> Self {
-        Self { inner, guard, config }
+    pub(super) const fn new(inner: S, terms: Arc<Terms<St, P>>) -> Self {
+        Self { inner, terms }
     }
 
     /// The guarded service.
@@ -37,8 +35,7 @@ impl<S: Clone, St, P> Clone for Idempotency<S, St, P> {
     fn clone(&self) -> Self {
         Self {
             inner: self.inner.clone(),
-            guard: Arc::clone(&self.guard),
-            config: self.config,
+            terms: Arc::clone(&self.terms),
         }
     }
 }
@@ -47,7 +44,7 @@ impl<S: fmt::Debug, St, P> fmt::Debug for Idempotency<S, St, P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Idempotency")
             .field("inner", &self.inner)
-            .field("config", &self.config)
+            .field("config", &self.terms.config)
             .finish_non_exhaustive()
     }
 }
@@ -70,6 +67,6 @@ where
     }
 
     fn call(&mut self, req: Req) -> Self::Future {
-        IdempotencyFuture::new(self.inner.clone(), Arc::clone(&self.guard), self.config, req)
+        IdempotencyFuture::new(self.inner.clone(), Arc::clone(&self.terms), req)
     }
 }

@@ -6,13 +6,16 @@ mod mutants;
 mod steps;
 
 use super::*;
+use crate::store::StoreErrorKind;
+use crate::store::idempotency::rule::Change;
 use crate::store::memory::MemoryIdempotency;
-use crate::store::{StoreErrorKind, idempotency::rule::Change};
 use crate::{ManualClock, Timestamp};
 use history::{Rules, check};
 use mutants::MUTANTS;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestError, TestRunner};
+use std::fmt;
+use std::time::Duration;
 use steps::steps;
 
 /// The rule as it is.

@@ -3,6 +3,9 @@
 //! | module | what for |
 //! |---|---|
 //! | [`conformance`] | what every store must keep, as one test per property and port |
+//! | `histories` | random histories of any store beside core's rule, shrunk when they differ (feature `histories`) |
+//! | [`linear`] | what several clients of one store were told, explained by the rule in some order, or not |
+//! | [`operations`] | every operation of every port with what stands before it, for tests that lose something in the middle of each |
 //! | [`gateway`] | a scripted gateway with a ledger of its own: what money really moved |
 //! | [`fault`] | stores that fail at a chosen operation, futures that are dropped at each await |
 //! | `http_conformance` | does any HTTP server honour `Idempotency-Key`? Forty cases from outside (feature `http-conformance`) |
@@ -17,9 +20,14 @@ mod clock;
 pub mod conformance;
 pub mod fault;
 pub mod gateway;
+#[cfg(feature = "histories")]
+#[cfg_attr(docsrs, doc(cfg(feature = "histories")))]
+pub mod histories;
 #[cfg(feature = "http-conformance")]
 #[cfg_attr(docsrs, doc(cfg(feature = "http-conformance")))]
 pub mod http_conformance;
+pub mod linear;
+pub mod operations;
 pub mod probe;
 
 pub use clock::RuntimeClock;

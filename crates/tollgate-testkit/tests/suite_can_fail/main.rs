@@ -3,6 +3,27 @@
 //! must pass.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+/// The two tests of a port. Its module names the flaws, what each must violate, the one that no single client can see, and makes stores.
+macro_rules! proves_itself {
+    ($($name:ident,)+) => {
+        #[test]
+        fn every_flaw_is_caught_and_every_property_catches_one() {
+            const PROPERTIES: &[crate::Property<Flaw>] = &[$((stringify!($name), |flaw| {
+                crate::holds(async move {
+                    let subject = tollgate_testkit::conformance::Subject::manual(|clock| store(flaw, clock));
+                    suite::$name(&subject).await;
+                })
+            }),)+];
+            crate::check(PROPERTIES, Flaw::None, FLAWS);
+        }
+
+        #[test]
+        fn histories_find_every_flaw_that_one_client_can_see() {
+            crate::found_by_histories(Flaw::None, FLAWS, UNSEEN, walk);
+        }
+    };
+}
+
 mod audit;
 mod carry_over;
 mod dedup;
@@ -17,7 +38,8 @@ use std::future::Future;
 use std::hash::Hash;
 use std::sync::{Arc, Mutex};
 use tollgate_core::store::{Boxed, StoreError};
-use tollgate_core::{Clock, ManualClock, Timestamp};
+use tollgate_core::{Clock, Timestamp};
+use tollgate_testkit::histories::Histories;
 
 /// A property's name, and whether a store with this flaw keeps it.
 pub(crate) type Property<F> = (&'static str, fn(F) -> bool);
@@ -65,12 +87,38 @@ pub(crate) fn check<F: Copy + Debug>(properties: &[Property<F>], sound: F, flaws
     );
 }
 
-/// A store whose steps are atomic, or, with that flaw, read and write with a pause in between.
+/// Walks histories over stores with these flaws: all must be found but those that `unseen` names, and nothing in a store without one.
+pub(crate) fn found_by_histories<F: Copy + Debug + PartialEq>(
+    sound: F,
+    flaws: &[(F, &[&str])],
+    unseen: &[F],
+    walk: impl Fn(&Histories, F),
+) {
+    // many, so that the rarest coincidence is among them, and the same ones each time
+    let histories = Histories::new().cases(500).seed(1);
+    walk(&histories, sound);
+    for (flaw, _) in flaws {
+        let walked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| walk(&histories, *flaw)));
+        assert_eq!(walked.is_err(), !unseen.contains(flaw), "{flaw:?} found");
+    }
+}
+
+/// Where others are asked meanwhile.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Pause {
+    Never,
+    /// On the way to the store and back, as everywhere.
+    OnTheWay,
+    /// Between reading and writing.
+    Within,
+}
+
+/// A store whose steps are atomic, or, with that pause, are not.
 #[derive(Debug)]
 pub(crate) struct Shelf<K, V> {
     rows: Arc<Mutex<HashMap<K, V>>>,
-    clock: ManualClock,
-    torn: bool,
+    clock: Arc<dyn Clock>,
+    pub(crate) pause: Pause,
 }
 
 /// What a step does to a row.
@@ -85,11 +133,11 @@ where
     K: Eq + Hash + Copy + Send + 'static,
     V: Clone + Send + 'static,
 {
-    pub(crate) fn new(clock: ManualClock, torn: bool) -> Self {
+    pub(crate) fn new(clock: impl Clock, pause: Pause) -> Self {
         Self {
             rows: Arc::default(),
-            clock,
-            torn,
+            clock: Arc::new(clock),
+            pause,
         }
     }
 
@@ -98,18 +146,24 @@ where
         key: K,
         decide: impl FnOnce(Option<&V>, Timestamp) -> (Next<V>, T) + Send + 'static,
     ) -> Boxed<T> {
-        let (rows, now, torn) = (Arc::clone(&self.rows), self.clock.now(), self.torn);
-        Box::pin(async move {
-            let found = rows.lock().unwrap().get(&key).cloned();
-            if torn {
-                tokio::task::yield_now().await;
+        let (rows, clock, pause) = (Arc::clone(&self.rows), Arc::clone(&self.clock), self.pause);
+        let stop = async move |here| {
+            if pause == here {
+                tokio::task::yield_now().await
             }
+        };
+        Box::pin(async move {
+            stop(Pause::OnTheWay).await;
+            let now = clock.now();
+            let found = rows.lock().unwrap().get(&key).cloned();
+            stop(Pause::Within).await;
             let (next, answer) = decide(found.as_ref(), now);
             match next {
                 Next::Keep => None,
                 Next::Put(row) => rows.lock().unwrap().insert(key, row),
                 Next::Remove => rows.lock().unwrap().remove(&key),
             };
+            stop(Pause::OnTheWay).await;
             Ok(answer)
         })
     }

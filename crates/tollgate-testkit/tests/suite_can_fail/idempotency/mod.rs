@@ -2,9 +2,13 @@
 
 mod store;
 
-use crate::{Property, Shelf, check, holds};
+use crate::{Pause, Shelf};
+use std::sync::Arc;
 use store::Flawed;
-use tollgate_testkit::conformance::{Subject, idempotency as suite};
+use tollgate_core::Clock;
+use tollgate_testkit::conformance::idempotency as suite;
+use tollgate_testkit::histories::{Histories, Plain};
+use tollgate_testkit::linear::{Ticking, Unexplained, explain, overlaps, together};
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Flaw {
@@ -189,23 +193,57 @@ const FLAWS: &[(Flaw, &[&str])] = &[
     ),
 ];
 
-macro_rules! table {
-    ($($name:ident,)+) => {
-        const PROPERTIES: &[Property<Flaw>] = &[$((stringify!($name), |flaw| {
-            holds(async move { suite::$name(&subject(flaw)).await })
-        }),)+];
-    };
+const UNSEEN: &[Flaw] = &[Flaw::Torn, Flaw::SweepsWithoutLimit];
+
+fn walk(histories: &Histories, flaw: Flaw) {
+    histories.idempotency(async |clock| Plain(store(flaw, clock)));
 }
-tollgate_testkit::each_idempotency_property!(table);
+
+tollgate_testkit::each_idempotency_property!(proves_itself);
+
+fn store(flaw: Flaw, clock: impl Clock) -> Flawed {
+    let pause = if flaw == Flaw::Torn {
+        Pause::Within
+    } else {
+        Pause::Never
+    };
+    Flawed {
+        flaw,
+        shelf: Shelf::new(clock, pause),
+    }
+}
+
+/// What six clients of a store with this flaw are told, on one thread, where they take turns at each await.
+#[tokio::main(flavor = "current_thread")]
+async fn six_clients(seed: u64, flaw: Flaw) -> Result<(), Unexplained> {
+    let mut store = store(flaw, Ticking::new());
+    if flaw != Flaw::Torn {
+        store.shelf.pause = Pause::OnTheWay;
+    }
+    let told = together(seed, 40, vec![Arc::new(store); 6]).await;
+    assert!(overlaps(&told) > 100, "hardly anything overlaps");
+    explain(&told)
+}
 
 #[test]
-fn every_flaw_is_caught_and_every_property_catches_one() {
-    check(PROPERTIES, Flaw::None, FLAWS);
+fn what_clients_of_a_sound_store_are_told_is_explained() {
+    for seed in 0..20 {
+        assert_eq!(six_clients(seed, Flaw::None), Ok(()), "seed {seed}");
+    }
 }
 
-fn subject(flaw: Flaw) -> Subject<Flawed> {
-    Subject::manual(|clock| Flawed {
-        flaw,
-        shelf: Shelf::new(clock, flaw == Flaw::Torn),
-    })
+/// Among them the one that no single client can see.
+#[test]
+fn what_clients_of_a_broken_store_are_told_is_not() {
+    for flaw in [
+        Flaw::Torn,
+        Flaw::StealsLive,
+        Flaw::StealsArmed,
+        Flaw::ForgetsTheFence,
+        Flaw::OverwritesAnswers,
+        Flaw::BelievesInAnOldLook,
+    ] {
+        let found = (0..20).any(|seed| six_clients(seed, flaw).is_err());
+        assert!(found, "{flaw:?}");
+    }
 }

@@ -3,4 +3,4 @@
 
 mod answers;
 mod histories;
-mod pair;
+mod server;

@@ -20,7 +20,7 @@
 //! # }
 //! ```
 //!
-//! Clients in other processes make their [`plan`] there, [`record`](Event::record) what they are told with tickets that all of them
+//! Clients in other processes make their [`plan`] there, [`record`](Event::record) what they are told with [`Tickets`] that all of them
 //! draw from one place, and send home what [`Event`]s are made of.
 //!
 //! The time is the store's own. So that answers do not depend on how fast a machine is, leases here lapse at once or not at all; what
@@ -36,4 +36,4 @@ mod together;
 
 pub use explain::{Unexplained, explain};
 pub use op::{Op, plan};
-pub use together::{Event, Ticking, overlaps, together};
+pub use together::{Event, Tickets, Ticking, overlaps, together};

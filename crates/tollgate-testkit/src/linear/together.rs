@@ -1,7 +1,7 @@
 //! Clients at work, and what they were told.
 
 use super::op::{Op, plan};
-use std::future::ready;
+use std::future::{Future, ready};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::SeqCst};
 use std::time::Duration;
@@ -23,16 +23,15 @@ pub struct Event {
 }
 
 impl Event {
-    /// Asks until it is answered, or until the answer is lost; what certainly did not happen is asked again, for 20 seconds. `ticket`
-    /// draws the next number from a place that all clients share and that nothing happens to.
+    /// Asks until it is answered, or until the answer is lost; what certainly did not happen is asked again, for 20 seconds.
     ///
     /// # Panics
     /// When the store does not come back.
-    pub async fn record(store: &impl IdempotencyStore, op: Op, mut ticket: impl AsyncFnMut() -> u64) -> Self {
+    pub async fn record(store: &impl IdempotencyStore, op: Op, tickets: &mut impl Tickets) -> Self {
         for _ in 0..4_000 {
-            let from = ticket().await;
+            let from = tickets.draw().await;
             let answer = op.ask(store).await;
-            let to = ticket().await;
+            let to = tickets.draw().await;
             let answer = match answer {
                 Ok(answer) => Some(answer),
                 Err(error) if error.may_have_happened() => None,
@@ -44,6 +43,19 @@ impl Event {
             return Self { op, from, to, answer };
         }
         panic!("the store does not come back");
+    }
+}
+
+/// Where all clients of a history draw tickets, each with a higher number than all before, and that nothing happens to: a counter of
+/// this process, or, for several processes, of a server that nobody kills.
+pub trait Tickets {
+    /// The next number.
+    fn draw(&mut self) -> impl Future<Output = u64> + Send;
+}
+
+impl Tickets for Arc<AtomicU64> {
+    fn draw(&mut self) -> impl Future<Output = u64> + Send {
+        ready(self.fetch_add(1, SeqCst))
     }
 }
 
@@ -61,13 +73,11 @@ pub async fn together<S: IdempotencyStore>(
     let mut told = vec![Vec::new(); handles.len()];
     let mut clients = JoinSet::new();
     for (client, store) in handles.into_iter().enumerate() {
-        let tickets = Arc::clone(&tickets);
+        let mut tickets = Arc::clone(&tickets);
         clients.spawn(async move {
             let mut events = Vec::with_capacity(length);
             for (_, op) in plan(seed, client, 1, length) {
-                let tickets = Arc::clone(&tickets);
-                let ticket = move || ready(tickets.fetch_add(1, SeqCst));
-                events.push(Event::record(&*store, op, ticket).await);
+                events.push(Event::record(&*store, op, &mut tickets).await);
                 // whoever answers at once lets the others ask, too
                 tokio::task::yield_now().await;
             }

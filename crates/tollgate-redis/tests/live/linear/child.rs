@@ -1,7 +1,5 @@
 //! The clients' side: a process with several connections, which says what it was told, line by line.
 
-use super::checker::Event;
-use super::history::{Dice, Op, ask};
 use crate::server::url;
 use redis::AsyncConnectionConfig;
 use redis::aio::MultiplexedConnection;
@@ -11,6 +9,7 @@ use std::sync::mpsc::Sender;
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tollgate_redis::{Redis, Settings};
+use tollgate_testkit::linear::{Event, Tickets, plan};
 
 pub(crate) const PROCESSES: usize = 3;
 /// Per process.
@@ -73,25 +72,12 @@ impl Child {
     }
 }
 
-/// What a client does: the same list in both processes.
-fn plan(seed: u64, client: usize) -> Vec<(usize, Op)> {
-    let mut dice = Dice(seed << 8 | u64::try_from(client).unwrap());
-    (0..OPS)
-        .map(|_| {
-            (
-                usize::try_from(dice.roll(u64::try_from(KEYS).unwrap())).unwrap(),
-                dice.op(),
-            )
-        })
-        .collect()
-}
-
 /// A line back into an event: its key, its client.
 pub(crate) fn parse(line: &str, seed: u64) -> (usize, usize, Event) {
     let parts: Vec<_> = line.splitn(5, '|').collect();
     let number = |at: usize| parts[at].parse::<usize>().unwrap();
     let (client, step) = (number(0), number(1));
-    let (key, op) = plan(seed, client)[step];
+    let (key, op) = plan(seed, client, KEYS, OPS)[step];
     let event = Event {
         op,
         from: parts[2].parse().unwrap(),
@@ -126,8 +112,7 @@ pub(crate) fn run() {
 /// One store per record: a prefix of its own, so that a sweep is a sweep of that one.
 struct Client {
     stores: Vec<Redis>,
-    tickets: MultiplexedConnection,
-    counter: String,
+    tickets: Counter,
 }
 
 impl Client {
@@ -148,47 +133,41 @@ impl Client {
                 }
             });
         }
-        // drawn from a server that nobody kills
-        let tickets = redis::Client::open(url()).unwrap();
+        let server = redis::Client::open(url()).unwrap();
         // a slow disk is not a loss
         let patient = AsyncConnectionConfig::new().set_response_timeout(Some(Duration::from_secs(60)));
+        let connection = server
+            .get_multiplexed_async_connection_with_config(&patient)
+            .await
+            .unwrap();
+        let name = format!("{prefix}:tickets");
         Self {
             stores,
-            tickets: tickets
-                .get_multiplexed_async_connection_with_config(&patient)
-                .await
-                .unwrap(),
-            counter: format!("{prefix}:tickets"),
+            tickets: Counter { connection, name },
         }
-    }
-
-    async fn ticket(&mut self) -> u64 {
-        let mut draw = redis::cmd("INCR");
-        draw.arg(&self.counter)
-            .query_async(&mut self.tickets)
-            .await
-            .unwrap()
     }
 
     async fn walk(mut self, seed: u64, client: usize) {
-        for (step, (key, op)) in plan(seed, client).into_iter().enumerate() {
-            let (from, to, answer) = self.told(key, op).await;
-            println!("@{client}|{step}|{from}|{to}|{answer}");
+        for (step, (key, op)) in plan(seed, client, KEYS, OPS).into_iter().enumerate() {
+            let event = Event::record(&self.stores[key], op, &mut self.tickets).await;
+            let answer = event.answer.map_or("lost".into(), |answer| format!("={answer}"));
+            println!("@{client}|{step}|{}|{}|{answer}", event.from, event.to);
         }
     }
+}
 
-    /// Asks until it is answered, or until the answer is lost. What certainly did not happen is asked again.
-    async fn told(&mut self, key: usize, op: Op) -> (u64, u64, String) {
-        for _ in 0..4000 {
-            let from = self.ticket().await;
-            let answer = ask(&self.stores[key], op).await;
-            let to = self.ticket().await;
-            match answer {
-                Ok(answer) => return (from, to, format!("={answer}")),
-                Err(error) if error.may_have_happened() => return (from, to, "lost".into()),
-                Err(_) => tokio::time::sleep(Duration::from_millis(5)).await,
-            }
-        }
-        panic!("the server does not come back");
+/// Drawn from a server that nobody kills.
+struct Counter {
+    connection: MultiplexedConnection,
+    name: String,
+}
+
+impl Tickets for Counter {
+    async fn draw(&mut self) -> u64 {
+        let mut draw = redis::cmd("INCR");
+        draw.arg(&self.name)
+            .query_async(&mut self.connection)
+            .await
+            .unwrap()
     }
 }

@@ -5,14 +5,12 @@
 //!
 //! Leases lapse at once or not at all, so that answers do not depend on how fast a machine is.
 
-mod checker;
 mod child;
-mod history;
 
 use crate::server::{SAFE, Server, prefix, url};
-use checker::{Event, check};
 use child::{CLIENTS, Child, KEYS, OPS, PROCESSES};
 use std::sync::mpsc;
+use tollgate_testkit::linear::{Event, Unexplained, explain, overlaps};
 
 /// Each key's history, client by client.
 type Histories = Vec<Vec<Vec<Event>>>;
@@ -39,20 +37,6 @@ fn record(server: &str, seed: u64, safe: bool, mut disturb: impl FnMut(usize)) -
     histories
 }
 
-/// Whether anybody ever had to choose: histories in which nothing overlaps prove nothing.
-fn overlaps(histories: &Histories) -> usize {
-    let each = histories.iter().map(|clients| {
-        let events: Vec<_> = clients.iter().flatten().collect();
-        let crosses = |event: &&&Event| {
-            events
-                .iter()
-                .any(|other| other.from < event.from && event.from < other.to)
-        };
-        events.iter().filter(crosses).count()
-    });
-    each.sum()
-}
-
 fn lost(histories: &Histories) -> usize {
     histories
         .iter()
@@ -67,19 +51,16 @@ fn several_processes_are_explained_by_the_rule() {
     for seed in 0..4 {
         let histories = record(&url(), seed, true, |_| {});
         assert_eq!(lost(&histories), 0, "nothing was lost on the way");
-        assert!(
-            overlaps(&histories) > 50,
-            "only {} operations overlapped",
-            overlaps(&histories)
-        );
+        let overlaps: usize = histories.iter().map(|clients| overlaps(clients)).sum();
+        assert!(overlaps > 50, "only {overlaps} operations overlapped");
         for (key, clients) in histories.iter().enumerate() {
-            assert_eq!(check(clients), Ok(()), "seed {seed}, key {key}");
+            assert_eq!(explain(clients), Ok(()), "seed {seed}, key {key}");
         }
     }
 }
 
 /// Runs everybody against a server that is killed again and again; what every key's history comes to.
-fn killed(seed: u64, arguments: &[&str], safe: bool) -> Vec<Result<(), String>> {
+fn killed(seed: u64, arguments: &[&str], safe: bool) -> Vec<Result<(), Unexplained>> {
     let mut server = Server::start(arguments);
     let url = server.url();
     let mut kills = 0;
@@ -95,7 +76,7 @@ fn killed(seed: u64, arguments: &[&str], safe: bool) -> Vec<Result<(), String>> 
         lost(&histories) > 0,
         "no answer was ever lost: the kills fell beside the work"
     );
-    histories.iter().map(|clients| check(clients)).collect()
+    histories.iter().map(|clients| explain(clients)).collect()
 }
 
 #[test]

@@ -220,7 +220,8 @@ async fn six_clients(seed: u64, flaw: Flaw) -> Result<(), Unexplained> {
     if flaw != Flaw::Torn {
         store.shelf.pause = Pause::OnTheWay;
     }
-    let told = together(seed, 40, vec![Arc::new(store); 6]).await;
+    let store = Arc::new(store);
+    let told = together(seed, 40, vec![store; 6]).await;
     assert!(overlaps(&told) > 100, "hardly anything overlaps");
     explain(&told)
 }

@@ -1,0 +1,147 @@
+//! A store on a server whose scripts are told the time.
+
+use crate::{Redis, Settings};
+use redis::aio::MultiplexedConnection;
+use std::sync::atomic::{AtomicU32, Ordering};
+use tollgate_core::Timestamp;
+use tollgate_core::store::idempotency::{IdempotencyStore, Phase};
+use tollgate_testkit::histories::{Trial, record_keys};
+
+/// The clock of the scripts, and behind it the test's.
+const CLOCK: &str = concat!(include_str!("../lua/clock.lua"), include_str!("clock.lua"));
+
+/// A store with a prefix of its own, and a look past it.
+pub(super) struct Server {
+    store: Redis,
+    hand: MultiplexedConnection,
+    /// Whether the indexes of the idempotency records are looked at after each step.
+    indexes: bool,
+}
+
+impl Server {
+    pub(super) async fn new() -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let url = std::env::var("TOLLGATE_TEST_REDIS").expect(
+            "TOLLGATE_TEST_REDIS is not set: these tests need a Redis server. Run them by `tests/run` (it starts a private one)",
+        );
+        let folder = tempfile::tempdir().unwrap();
+        let unique = folder.path().file_name().unwrap().to_str().unwrap();
+        let plain: String = unique.chars().filter(char::is_ascii_alphanumeric).collect();
+        let prefix = format!("{plain}-{}", NEXT.fetch_add(1, Ordering::SeqCst));
+        let hand = redis::Client::open(url.as_str())
+            .unwrap()
+            .get_multiplexed_async_connection()
+            .await
+            .unwrap();
+        let store = Redis::connect_with(&url, Settings::new().prefix(prefix), CLOCK)
+            .await
+            .unwrap();
+        Self {
+            store,
+            hand,
+            indexes: false,
+        }
+    }
+
+    /// Looks at the indexes, too.
+    pub(super) fn with_indexes(self) -> Self {
+        Self {
+            indexes: true,
+            ..self
+        }
+    }
+
+    /// The members of an index.
+    async fn index(&mut self, name: &str) -> Vec<Vec<u8>> {
+        redis::cmd("ZRANGEBYLEX")
+            .arg(self.store.key(name))
+            .arg("-")
+            .arg("+")
+            .query_async(&mut self.hand)
+            .await
+            .unwrap()
+    }
+
+    /// The members of an index with their scores.
+    async fn scores(&mut self, name: &str) -> Vec<(Vec<u8>, i64)> {
+        let pairs: Vec<(Vec<u8>, String)> = redis::cmd("ZRANGE")
+            .arg(self.store.key(name))
+            .arg(0)
+            .arg(-1)
+            .arg("WITHSCORES")
+            .query_async(&mut self.hand)
+            .await
+            .unwrap();
+        pairs
+            .into_iter()
+            .map(|(member, score)| (member, score.parse().unwrap()))
+            .collect()
+    }
+
+    /// What the indexes must hold, by the records themselves.
+    async fn check_indexes(&mut self) {
+        let (mut open, mut doubtful, mut armed, mut due) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        for key in record_keys() {
+            let Some(record) = self.store.get(key).await.unwrap() else {
+                continue;
+            };
+            let name = key.as_bytes().to_vec();
+            match record.phase {
+                Phase::Armed => {
+                    open.push(name.clone());
+                    armed.push((name, record.lease_until.unix_micros()));
+                }
+                Phase::Unknown => {
+                    let tenant = format!("{:016x}:", record.tenant.0).into_bytes();
+                    doubtful.push([&tenant[..], &name].concat());
+                    open.push(name);
+                }
+                Phase::Prepared => {
+                    let end = record.lease_until.saturating_add(record.retention);
+                    due.push((name, end.unix_micros()));
+                }
+                _ => due.push((name, record.expires_at.unwrap().unix_micros())),
+            }
+        }
+        doubtful.sort_unstable();
+        assert_eq!(self.index("open").await, open);
+        assert_eq!(self.index("doubtful").await, doubtful);
+        for (name, expected) in [("armed", armed), ("due", due)] {
+            let mut found = self.scores(name).await;
+            found.sort_unstable();
+            assert_eq!(found, expected, "{name}");
+        }
+    }
+}
+
+impl Trial for Server {
+    type Store = Redis;
+
+    fn store(&self) -> &Redis {
+        &self.store
+    }
+
+    async fn set_time(&mut self, now: Timestamp) {
+        redis::cmd("SET")
+            .arg(self.store.key("clock"))
+            .arg(now.unix_micros())
+            .exec_async(&mut self.hand)
+            .await
+            .unwrap();
+    }
+
+    /// Makes the server forget every script in mid-use.
+    async fn disturb(&mut self, _how: u8) {
+        redis::cmd("SCRIPT")
+            .arg("FLUSH")
+            .exec_async(&mut self.hand)
+            .await
+            .unwrap();
+    }
+
+    async fn inspect(&mut self) {
+        if self.indexes {
+            self.check_indexes().await;
+        }
+    }
+}

@@ -66,7 +66,7 @@ async fn cut_everywhere(world: Arc<Mutex<World>>, operation: Operation) {
                 .unwrap();
             world.prepare(&operation).await;
             proxy.cut(place(number));
-            let answer = (operation.act)(store.clone()).await;
+            let answer = operation.ask(&store).await;
             let is_cut = proxy.has_cut();
             store.close().await;
             world.assert_whole(&operation, &reference, &answer, &what).await;
@@ -92,7 +92,7 @@ async fn drop_everywhere(world: Arc<Mutex<World>>, operation: Operation) {
         assert!(polls < 1_000, "{} never ends", operation.name);
         let what = format!("{}, dropped after {polls} polls", operation.name);
         world.prepare(&operation).await;
-        let done = cancel_after(polls, (operation.act)(world.store.clone())).await;
+        let done = cancel_after(polls, operation.ask(&world.store)).await;
         world.until_quiet().await;
         let state = world.state().await;
         if let Some(answer) = done {
@@ -128,7 +128,7 @@ async fn terminate(world: Arc<Mutex<World>>, operation: Operation) {
         // a store of its own: its idle connections may be hit too
         let (port, clock) = (world.database.port(), world.clock.clone());
         let store = world.database.store_by(port, clock).await.unwrap();
-        let (answer, _) = tokio::join!((operation.act)(store), async {
+        let (answer, _) = tokio::join!(operation.ask(&store), async {
             tokio::time::sleep(Duration::from_micros(round * 300)).await;
             killer
                 .execute(

@@ -1,12 +1,13 @@
 //! Where an operation is tried: a database, a store that always reaches it, and a look past both.
 
-use crate::operations::{Kind, Operation};
+use crate::operations::Operation;
 use crate::support::Database;
 use sqlx::{AssertSqlSafe, Executor, PgConnection, Row};
 use std::time::Duration;
 use tollgate_core::store::StoreError;
 use tollgate_core::{ManualClock, Timestamp};
 use tollgate_postgres::Postgres;
+use tollgate_testkit::operations::Kind;
 
 const TABLES: [&str; 8] = [
     "idempotency",
@@ -60,7 +61,7 @@ impl World {
         rows.iter().map(|row| row.get::<String, _>(0) + "\n").collect()
     }
 
-    /// Empties the tables, does what comes before, and sets the clock to the time of the operation.
+    /// Empties the tables, does what comes before, and moves the clock: what lapses at once has lapsed.
     pub(crate) async fn prepare(&mut self, operation: &Operation) {
         let sql = format!(
             "truncate {}",
@@ -68,20 +69,18 @@ impl World {
         );
         self.eye.execute(AssertSqlSafe(sql)).await.unwrap();
         self.clock.set(START);
-        for act in operation.before {
-            act(self.store.clone()).await.unwrap();
-        }
-        self.clock.advance(operation.later);
+        operation.prepare(&self.store).await.unwrap();
+        self.clock.advance(Duration::from_secs(1));
     }
 
     pub(crate) async fn reference(&mut self, operation: &Operation) -> Reference {
         self.prepare(operation).await;
         let before = self.state().await;
-        let answer = (operation.act)(self.store.clone()).await.unwrap();
+        let answer = operation.ask(&self.store).await.unwrap();
         let after = self.state().await;
         assert_eq!(
-            before == after,
-            matches!(operation.kind, Kind::Reads | Kind::Finds),
+            before != after,
+            operation.kind.writes(),
             "{}: {before}{after}",
             operation.name
         );
@@ -149,7 +148,7 @@ impl World {
         reference: &Reference,
         what: &str,
     ) {
-        let answer = (operation.act)(self.store.clone()).await.unwrap();
+        let answer = operation.ask(&self.store).await.unwrap();
         let Kind::Repeatable(done) = operation.kind else {
             return;
         };

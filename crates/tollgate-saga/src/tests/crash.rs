@@ -1,6 +1,6 @@
 //! The engine dies at every write and at every turn of the scheduler; the next one continues on what is left.
 
-use super::{Fault, LEASE, RuntimeClock, World, checkout, engine, manual};
+use super::{Fault, LEASE, World, checkout, engine, manual, runtime_clock};
 use crate::Settled;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
@@ -180,7 +180,7 @@ async fn at_every_write_in_every_way() {
                     world.always_fails(step, fault);
                 }
                 let checkout = checkout(&world, 1, true);
-                let clock = RuntimeClock::new();
+                let clock = runtime_clock();
                 let journal = MemorySaga::with(clock.clone());
                 let cut = Cut::new(&journal, write, at);
                 let first = engine(Arc::clone(&cut), &checkout, clock.clone());

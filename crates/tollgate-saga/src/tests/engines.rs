@@ -1,6 +1,6 @@
 //! Waiters that leave, engines that meet, engines that fall silent, engines that close.
 
-use super::{Fault, LEASE, RuntimeClock, World, checkout, engine, settle};
+use super::{Fault, LEASE, World, checkout, engine, settle, shared};
 use crate::{Definition, Effected, Policy, Sagas, Settled, StartError, StepContext, Undone, step};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
@@ -8,12 +8,6 @@ use std::time::Duration;
 use tollgate_core::PaymentError;
 use tollgate_core::store::memory::MemorySaga;
 use tollgate_core::store::saga::{Append, Fenced, SagaJournal, SagaState};
-
-/// What the tests of one file share: a clock that follows the runtime, a journal on it.
-fn shared() -> (RuntimeClock, MemorySaga) {
-    let clock = RuntimeClock::new();
-    (clock.clone(), MemorySaga::with(clock))
-}
 
 /// dbos-transact-java #491: a recovery in the same instant adopted a saga that had just been started.
 #[tokio::test(start_paused = true)]

@@ -1,6 +1,6 @@
 //! Every step meets every fault, once and for ever; every compensation fails every way, a little and for good.
 
-use super::{Fault, RuntimeClock, World, checkout, engine, settle};
+use super::{Fault, World, checkout, engine, runtime_clock, settle};
 use crate::{Direction, Settled};
 use tollgate_core::store::memory::MemorySaga;
 
@@ -19,11 +19,7 @@ fn plan(world: &World, operation: &'static str, fault: Fault, times: usize) {
 async fn without_faults_it_completes_and_every_step_is_asked_once() {
     let world = World::new();
     let checkout = checkout(&world, 1, true);
-    let sagas = engine(
-        MemorySaga::with(RuntimeClock::new()),
-        &checkout,
-        RuntimeClock::new(),
-    );
+    let sagas = engine(MemorySaga::with(runtime_clock()), &checkout, runtime_clock());
     let (_, settled) = settle(&sagas, &checkout).await;
     assert_eq!(settled, Settled::Completed("ship order-1".to_owned()));
     world.assert_right(&settled, "no fault");
@@ -42,7 +38,7 @@ async fn every_fault_of_every_step() {
                     let world = World::new();
                     plan(&world, step, fault, times);
                     let checkout = checkout(&world, 1, probes);
-                    let clock = RuntimeClock::new();
+                    let clock = runtime_clock();
                     let sagas = engine(MemorySaga::with(clock.clone()), &checkout, clock);
                     let (_, settled) = settle(&sagas, &checkout).await;
                     world.assert_right(&settled, &told);
@@ -78,7 +74,7 @@ async fn every_pair_of_faults() {
                 let world = World::new();
                 world.fails(first, passing, 1).always_fails(second, lasting);
                 let checkout = checkout(&world, 1, probes);
-                let clock = RuntimeClock::new();
+                let clock = runtime_clock();
                 let sagas = engine(MemorySaga::with(clock.clone()), &checkout, clock);
                 let (_, settled) = settle(&sagas, &checkout).await;
                 world.assert_right(&settled, &told);
@@ -104,7 +100,7 @@ async fn every_fault_of_every_compensation() {
                         plan(&world, undo, fault, times);
                         // no probes, so that doubt reaches the compensations
                         let checkout = checkout(&world, 1, false);
-                        let clock = RuntimeClock::new();
+                        let clock = runtime_clock();
                         let sagas = engine(MemorySaga::with(clock.clone()), &checkout, clock);
                         let (_, settled) = settle(&sagas, &checkout).await;
                         world.assert_right(&settled, &told);
@@ -136,11 +132,7 @@ async fn a_refund_takes_the_place_of_the_void() {
     let world = World::new();
     world.always_fails("ship", Fault::Refuses);
     let checkout = checkout(&world, 1, true);
-    let sagas = engine(
-        MemorySaga::with(RuntimeClock::new()),
-        &checkout,
-        RuntimeClock::new(),
-    );
+    let sagas = engine(MemorySaga::with(runtime_clock()), &checkout, runtime_clock());
     let (id, settled) = settle(&sagas, &checkout).await;
     let Settled::Compensated(cause) = &settled else {
         panic!("{settled:?}")
@@ -161,11 +153,7 @@ async fn a_refund_that_finds_nothing_leaves_the_void_to_be_made() {
     let world = World::new();
     world.always_fails("capture", Fault::RequestLost);
     let checkout = checkout(&world, 1, false);
-    let sagas = engine(
-        MemorySaga::with(RuntimeClock::new()),
-        &checkout,
-        RuntimeClock::new(),
-    );
+    let sagas = engine(MemorySaga::with(runtime_clock()), &checkout, runtime_clock());
     let (_, settled) = settle(&sagas, &checkout).await;
     assert!(matches!(settled, Settled::Compensated(_)));
     world.assert_right(&settled, "capture lost");

@@ -18,25 +18,22 @@ use crate::{
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use tollgate_core::store::memory::MemorySaga;
 use tollgate_core::store::saga::{SagaId, SagaJournal};
 use tollgate_core::{Clock, ManualClock, PaymentError, Timestamp};
+use tollgate_testkit::RuntimeClock;
 
 pub(super) const LEASE: Duration = Duration::from_secs(30);
 
 /// Follows the runtime's clock, paused or not.
-#[derive(Clone, Debug)]
-pub(super) struct RuntimeClock(tokio::time::Instant);
-
-impl RuntimeClock {
-    pub(super) fn new() -> Self {
-        Self(tokio::time::Instant::now())
-    }
+pub(super) fn runtime_clock() -> RuntimeClock {
+    RuntimeClock::at(Timestamp::from_unix_seconds(1_700_000_000))
 }
 
-impl Clock for RuntimeClock {
-    fn now(&self) -> Timestamp {
-        Timestamp::from_unix_seconds(1_700_000_000).saturating_add(self.0.elapsed())
-    }
+/// A clock that follows the runtime's, and a journal on it.
+pub(super) fn shared() -> (RuntimeClock, MemorySaga) {
+    let clock = runtime_clock();
+    (clock.clone(), MemorySaga::with(clock))
 }
 
 pub(super) fn manual() -> ManualClock {
@@ -346,4 +343,48 @@ pub(super) async fn settle<J: SagaJournal>(
 ) -> (SagaId, Settled<String>) {
     let run: Run<J, String> = sagas.start(checkout, "order-1", &7).await.unwrap();
     (run.id(), run.wait().await.unwrap())
+}
+
+/// A shop with one engine on a journal of its own.
+pub(super) struct Shop {
+    pub(super) world: Arc<World>,
+    pub(super) journal: MemorySaga,
+    pub(super) checkout: Checkout,
+    pub(super) sagas: Sagas<MemorySaga>,
+}
+
+impl Shop {
+    /// Whose steps can, or cannot, be probed. What its peers will do wrong is said afterwards.
+    pub(super) fn new(probes: bool) -> Self {
+        let (clock, journal) = shared();
+        let world = World::new();
+        let checkout = checkout(&world, 1, probes);
+        let sagas = engine(journal.clone(), &checkout, clock);
+        Self {
+            world,
+            journal,
+            checkout,
+            sagas,
+        }
+    }
+
+    /// One order, from start to rest.
+    pub(super) async fn settle(&self) -> (SagaId, Settled<String>) {
+        settle(&self.sagas, &self.checkout).await
+    }
+}
+
+/// One saga of this definition, from start to rest, on an engine that knows no other.
+pub(super) async fn alone<T>(
+    definition: &Definition<u64, T>,
+    journal: MemorySaga,
+    clock: RuntimeClock,
+) -> Settled<T> {
+    let sagas = Sagas::on(journal)
+        .register(definition)
+        .clock(clock)
+        .open()
+        .unwrap();
+    let run = sagas.start(definition, "a", &1).await.unwrap();
+    run.wait().await.unwrap()
 }

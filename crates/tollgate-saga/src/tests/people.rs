@@ -1,35 +1,26 @@
 //! What people do to a parked saga.
 
-use super::{Fault, RuntimeClock, World, checkout, engine, settle};
+use super::{Fault, Shop};
 use crate::{Cancelled, Misplaced, OperateError, Operator, Settled, Stage, Undone, Verb};
 use std::time::Duration;
-use tollgate_core::store::memory::MemorySaga;
 use tollgate_core::store::saga::{SagaJournal, SagaState};
 
 fn person() -> Operator {
     Operator::new("ops@shop.example", "ticket 991")
 }
 
-fn shared() -> (RuntimeClock, MemorySaga) {
-    let clock = RuntimeClock::new();
-    (clock.clone(), MemorySaga::with(clock))
-}
-
 /// The pivot in doubt, without a probe: only a person can say.
 #[tokio::test(start_paused = true)]
 async fn it_happened() {
-    let (clock, journal) = shared();
-    let world = World::new();
-    world.always_fails("ship", Fault::AnswerLost);
-    let checkout = checkout(&world, 1, false);
-    let sagas = engine(journal.clone(), &checkout, clock);
-    let (id, settled) = settle(&sagas, &checkout).await;
+    let shop = Shop::new(false);
+    shop.world.always_fails("ship", Fault::AnswerLost);
+    let (id, settled) = shop.settle().await;
     let Settled::Parked(cases) = settled else {
         panic!("{settled:?}")
     };
     assert_eq!(cases[0].step, "ship");
-    assert_eq!(sagas.parked(None, 10).await.unwrap(), [id]);
-    let report = sagas.inspect(id).await.unwrap().unwrap();
+    assert_eq!(shop.sagas.parked(None, 10).await.unwrap(), [id]);
+    let report = shop.sagas.inspect(id).await.unwrap().unwrap();
     assert_eq!(
         (report.state, report.steps[3].stage),
         (SagaState::Parked, Stage::InDoubt)
@@ -40,10 +31,10 @@ async fn it_happened() {
         step: "ship".into(),
         output,
     };
-    sagas.operate(id, &person(), happened).await.unwrap();
-    let (_, settled) = settle(&sagas, &checkout).await;
+    shop.sagas.operate(id, &person(), happened).await.unwrap();
+    let (_, settled) = shop.settle().await;
     assert_eq!(settled, Settled::Completed("ship by hand".to_owned()));
-    let journal = journal.load(id).await.unwrap().unwrap();
+    let journal = shop.journal.load(id).await.unwrap().unwrap();
     let told = |word: &str| {
         journal
             .records
@@ -55,103 +46,91 @@ async fn it_happened() {
 
 #[tokio::test(start_paused = true)]
 async fn it_did_not_happen() {
-    let (clock, journal) = shared();
-    let world = World::new();
-    world.always_fails("ship", Fault::RequestLost);
-    let checkout = checkout(&world, 1, false);
-    let sagas = engine(journal, &checkout, clock);
-    let (id, _) = settle(&sagas, &checkout).await;
-    sagas
+    let shop = Shop::new(false);
+    shop.world.always_fails("ship", Fault::RequestLost);
+    let (id, _) = shop.settle().await;
+    shop.sagas
         .operate(id, &person(), Verb::DidNotHappen { step: "ship".into() })
         .await
         .unwrap();
-    let (_, settled) = settle(&sagas, &checkout).await;
+    let (_, settled) = shop.settle().await;
     assert!(matches!(settled, Settled::Compensated(_)));
-    world.assert_right(&settled, "a person said no");
+    shop.world.assert_right(&settled, "a person said no");
 }
 
 #[tokio::test(start_paused = true)]
 async fn try_again() {
-    let (clock, journal) = shared();
-    let world = World::new();
-    world
+    let shop = Shop::new(true);
+    shop.world
         .always_fails("ship", Fault::Refuses)
         .always_fails("refund", Fault::RequestLost);
-    let checkout = checkout(&world, 1, true);
-    let sagas = engine(journal, &checkout, clock);
-    let (id, settled) = settle(&sagas, &checkout).await;
+    let (id, settled) = shop.settle().await;
     assert!(
         matches!(&settled, Settled::Parked(cases) if cases[0].step == "capture"),
         "{settled:?}"
     );
-    assert_eq!(world.asked("refund"), 12, "a budget of its own");
-    assert_eq!(world.count("release"), 1, "the rest is undone all the same");
-    world.mends("refund");
-    sagas.operate(id, &person(), Verb::Retry).await.unwrap();
-    let (_, settled) = settle(&sagas, &checkout).await;
+    assert_eq!(shop.world.asked("refund"), 12, "a budget of its own");
+    assert_eq!(shop.world.count("release"), 1, "the rest is undone all the same");
+    shop.world.mends("refund");
+    shop.sagas.operate(id, &person(), Verb::Retry).await.unwrap();
+    let (_, settled) = shop.settle().await;
     assert!(matches!(settled, Settled::Compensated(_)), "{settled:?}");
-    world.assert_right(&settled, "tried again");
-    assert_eq!(world.asked("void"), 0);
+    shop.world.assert_right(&settled, "tried again");
+    assert_eq!(shop.world.asked("void"), 0);
 }
 
 #[tokio::test(start_paused = true)]
 async fn it_was_undone_by_hand() {
     for (how, voids) in [(Undone::Reverted, 0), (Undone::NothingThere, 1)] {
-        let (clock, journal) = shared();
-        let world = World::new();
-        world
+        let shop = Shop::new(true);
+        shop.world
             .always_fails("ship", Fault::Refuses)
             .always_fails("refund", Fault::Refuses);
-        let checkout = checkout(&world, 1, true);
-        let sagas = engine(journal, &checkout, clock);
-        let (id, _) = settle(&sagas, &checkout).await;
+        let (id, _) = shop.settle().await;
         let verb = Verb::WasUndone {
             step: "capture".into(),
             how,
         };
-        sagas.operate(id, &person(), verb).await.unwrap();
-        let (_, settled) = settle(&sagas, &checkout).await;
+        shop.sagas.operate(id, &person(), verb).await.unwrap();
+        let (_, settled) = shop.settle().await;
         // a hold whose capture was "nothing there" is voided in its own way; here the peer refuses that, and it parks again
         assert_eq!(
             matches!(settled, Settled::Compensated(_)),
             voids == 0,
             "{settled:?}"
         );
-        assert_eq!(world.asked("void"), voids);
+        assert_eq!(shop.world.asked("void"), voids);
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_new_key_for_a_peer_that_replays_its_failure() {
-    let (clock, journal) = shared();
-    let world = World::new();
-    world.always_fails("ship", Fault::RequestLost);
-    let checkout = checkout(&world, 1, false);
-    let sagas = engine(journal, &checkout, clock);
-    let (id, _) = settle(&sagas, &checkout).await;
-    world.mends("ship");
-    sagas
+    let shop = Shop::new(false);
+    shop.world.always_fails("ship", Fault::RequestLost);
+    let (id, _) = shop.settle().await;
+    shop.world.mends("ship");
+    shop.sagas
         .operate(id, &person(), Verb::RetryWithNewKey { step: "ship".into() })
         .await
         .unwrap();
-    let (_, settled) = settle(&sagas, &checkout).await;
+    let (_, settled) = shop.settle().await;
     assert!(matches!(settled, Settled::Completed(_)), "{settled:?}");
-    world.assert_right(&settled, "a new key");
+    shop.world.assert_right(&settled, "a new key");
 }
 
 #[tokio::test(start_paused = true)]
 async fn abandoned_is_closed_for_good() {
-    let (clock, journal) = shared();
-    let world = World::new();
-    world.always_fails("ship", Fault::RequestLost);
-    let checkout = checkout(&world, 1, false);
-    let sagas = engine(journal, &checkout, clock);
-    let (id, _) = settle(&sagas, &checkout).await;
-    sagas.operate(id, &person(), Verb::Abandon).await.unwrap();
-    let (_, settled) = settle(&sagas, &checkout).await;
+    let shop = Shop::new(false);
+    shop.world.always_fails("ship", Fault::RequestLost);
+    let (id, _) = shop.settle().await;
+    shop.sagas.operate(id, &person(), Verb::Abandon).await.unwrap();
+    let (_, settled) = shop.settle().await;
     assert_eq!(settled, Settled::Abandoned);
-    assert!(world.asked("refund") + world.asked("release") == 0, "as it was");
-    let again = sagas.operate(id, &person(), Verb::Retry).await.unwrap_err();
+    assert!(
+        shop.world.asked("refund") + shop.world.asked("release") == 0,
+        "as it was"
+    );
+    let again = shop.sagas.operate(id, &person(), Verb::Retry).await.unwrap_err();
     assert!(
         matches!(
             again,
@@ -163,13 +142,10 @@ async fn abandoned_is_closed_for_good() {
 
 #[tokio::test(start_paused = true)]
 async fn words_that_do_not_fit_change_nothing() {
-    let (clock, journal) = shared();
-    let world = World::new();
-    world.always_fails("ship", Fault::RequestLost);
-    let checkout = checkout(&world, 1, false);
-    let sagas = engine(journal.clone(), &checkout, clock);
-    let (id, _) = settle(&sagas, &checkout).await;
-    let before = journal.load(id).await.unwrap();
+    let shop = Shop::new(false);
+    shop.world.always_fails("ship", Fault::RequestLost);
+    let (id, _) = shop.settle().await;
+    let before = shop.journal.load(id).await.unwrap();
     let step = |name: &str| name.to_owned();
     for verb in [
         Verb::WasUndone {
@@ -186,30 +162,28 @@ async fn words_that_do_not_fit_change_nothing() {
             step: step("nonsense"),
         },
     ] {
-        let refused = sagas.operate(id, &person(), verb).await.unwrap_err();
+        let refused = shop.sagas.operate(id, &person(), verb).await.unwrap_err();
         assert!(matches!(refused, OperateError::Misplaced(_)), "{refused:?}");
     }
-    let nobody = sagas
+    let nobody = shop
+        .sagas
         .operate(id, &Operator::new(" ", "why"), Verb::Retry)
         .await
         .unwrap_err();
     assert!(matches!(nobody, OperateError::Anonymous));
-    assert_eq!(journal.load(id).await.unwrap(), before);
+    assert_eq!(shop.journal.load(id).await.unwrap(), before);
 }
 
 /// temporal sdk-java #305: compensations run in the cancelled scope, so a cancel skips them.
 #[tokio::test(start_paused = true)]
 async fn a_cancel_turns_back_and_undoes() {
-    let (clock, journal) = shared();
-    let world = World::new();
-    world.fails("capture", Fault::AnswerLost, 3);
-    let checkout = checkout(&world, 1, true);
-    let sagas = engine(journal, &checkout, clock);
-    let run = sagas.start(&checkout, "order-1", &7).await.unwrap();
-    while world.asked("capture") == 0 {
+    let shop = Shop::new(true);
+    shop.world.fails("capture", Fault::AnswerLost, 3);
+    let run = shop.sagas.start(&shop.checkout, "order-1", &7).await.unwrap();
+    while shop.world.asked("capture") == 0 {
         tokio::task::yield_now().await;
     }
-    assert_eq!(sagas.cancel(run.id(), &person()), Cancelled::Asked);
+    assert_eq!(shop.sagas.cancel(run.id(), &person()), Cancelled::Asked);
     let settled = run.wait().await.unwrap();
     let Settled::Compensated(cause) = &settled else {
         panic!("{settled:?}")
@@ -218,13 +192,13 @@ async fn a_cancel_turns_back_and_undoes() {
         (cause.step, cause.why.as_str()),
         (None, "cancelled by ops@shop.example: ticket 991")
     );
-    world.assert_right(&settled, "cancelled");
+    shop.world.assert_right(&settled, "cancelled");
     assert_eq!(
-        (world.count("capture"), world.count("refund")),
+        (shop.world.count("capture"), shop.world.count("refund")),
         (1, 1),
         "known first, then undone"
     );
-    assert_eq!(sagas.cancel(run.id(), &person()), Cancelled::NotHere);
+    assert_eq!(shop.sagas.cancel(run.id(), &person()), Cancelled::NotHere);
 }
 
 /// A name with a card number in it does not bring it into the journal.
@@ -240,12 +214,9 @@ fn operators_are_masked() {
 /// A wait that is given up and begun again.
 #[tokio::test(start_paused = true)]
 async fn waiting_again() {
-    let (clock, journal) = shared();
-    let world = World::new();
-    world.fails("authorize", Fault::HangsAfter, 1);
-    let checkout = checkout(&world, 1, true);
-    let sagas = engine(journal, &checkout, clock);
-    let run = sagas.start(&checkout, "order-1", &7).await.unwrap();
+    let shop = Shop::new(true);
+    shop.world.fails("authorize", Fault::HangsAfter, 1);
+    let run = shop.sagas.start(&shop.checkout, "order-1", &7).await.unwrap();
     assert!(
         tokio::time::timeout(Duration::from_millis(10), run.wait())
             .await

@@ -1,9 +1,7 @@
 //! What the Python original got wrong, one by one, by the number of the demonstration (`seed_values.rs` has the rest).
 
-use super::{Fault, LEASE, RuntimeClock, World, checkout, engine, settle};
-use crate::{
-    Definition, DefinitionError, Effected, Policy, Sagas, Settled, StartError, StepContext, Undone, step,
-};
+use super::{Fault, LEASE, Shop, World, alone, checkout, engine, settle, shared};
+use crate::{Definition, DefinitionError, Effected, Policy, Settled, StartError, StepContext, Undone, step};
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
@@ -12,22 +10,14 @@ use tollgate_core::store::memory::MemorySaga;
 use tollgate_core::store::saga::SagaJournal;
 use tollgate_core::{PaymentError, Timestamp};
 
-fn shared() -> (RuntimeClock, MemorySaga) {
-    let clock = RuntimeClock::new();
-    (clock.clone(), MemorySaga::with(clock))
-}
-
 /// S1: a caller that hung up killed the saga between two steps, and nothing was undone.
 #[tokio::test(start_paused = true)]
 async fn s1_a_caller_that_hangs_up_stops_nothing() {
     for patience in 0..30 {
-        let (clock, journal) = shared();
-        let world = World::new();
-        world.always_fails("ship", Fault::Refuses);
-        let checkout = checkout(&world, 1, true);
-        let sagas = engine(journal, &checkout, clock);
+        let shop = Shop::new(true);
+        shop.world.always_fails("ship", Fault::Refuses);
         let caller = tokio::spawn({
-            let (sagas, checkout) = (sagas.clone(), checkout.clone());
+            let (sagas, checkout) = (shop.sagas.clone(), shop.checkout.clone());
             async move { settle(&sagas, &checkout).await }
         });
         for _ in 0..patience {
@@ -35,16 +25,16 @@ async fn s1_a_caller_that_hangs_up_stops_nothing() {
         }
         caller.abort();
         let _ = caller.await;
-        let drained = sagas.shutdown(Duration::from_secs(60)).await;
+        let drained = shop.sagas.shutdown(Duration::from_secs(60)).await;
         assert_eq!(drained.running, 0);
         assert_eq!(
-            world.count("reserve"),
-            world.count("release"),
+            shop.world.count("reserve"),
+            shop.world.count("release"),
             "hung up after {patience} turns"
         );
         assert_eq!(
-            world.count("capture"),
-            world.count("refund"),
+            shop.world.count("capture"),
+            shop.world.count("refund"),
             "hung up after {patience} turns"
         );
     }
@@ -54,16 +44,13 @@ async fn s1_a_caller_that_hangs_up_stops_nothing() {
 #[tokio::test(start_paused = true)]
 async fn s2_a_lost_answer_is_not_an_absent_effect() {
     for probes in [true, false] {
-        let (clock, journal) = shared();
-        let world = World::new();
-        world
+        let shop = Shop::new(probes);
+        shop.world
             .always_fails("authorize", Fault::AnswerLost)
             .always_fails("capture", Fault::Refuses);
-        let checkout = checkout(&world, 1, probes);
-        let sagas = engine(journal, &checkout, clock);
-        let (_, settled) = settle(&sagas, &checkout).await;
+        let (_, settled) = shop.settle().await;
         assert!(matches!(settled, Settled::Compensated(_)), "{settled:?}");
-        assert_eq!((world.count("authorize"), world.count("void")), (1, 1));
+        assert_eq!((shop.world.count("authorize"), shop.world.count("void")), (1, 1));
     }
 }
 
@@ -72,17 +59,14 @@ async fn s2_a_lost_answer_is_not_an_absent_effect() {
 async fn s3_compensations_are_patient_jittered_and_stop_when_they_stop() {
     let mut waited = BTreeSet::new();
     for _ in 0..8 {
-        let (clock, journal) = shared();
-        let world = World::new();
-        world
+        let shop = Shop::new(false);
+        shop.world
             .always_fails("authorize", Fault::Refuses)
             .fails("release", Fault::NotSent, 11);
-        let checkout = checkout(&world, 1, false);
-        let sagas = engine(journal, &checkout, clock);
         let began = tokio::time::Instant::now();
-        let (_, settled) = settle(&sagas, &checkout).await;
+        let (_, settled) = shop.settle().await;
         assert!(matches!(settled, Settled::Compensated(_)), "{settled:?}");
-        assert_eq!(world.asked("release"), 12);
+        assert_eq!(shop.world.asked("release"), 12);
         waited.insert(began.elapsed());
     }
     assert_eq!(waited.len(), 8, "no two sagas wait in step");
@@ -122,18 +106,7 @@ async fn s3b_no_budget_means_one_attempt() {
         flow.finish(out)
     })
     .unwrap();
-    let sagas = Sagas::on(journal)
-        .register(&definition)
-        .clock(clock)
-        .open()
-        .unwrap();
-    let settled = sagas
-        .start(&definition, "a", &1)
-        .await
-        .unwrap()
-        .wait()
-        .await
-        .unwrap();
+    let settled = alone(&definition, journal, clock).await;
     assert!(matches!(settled, Settled::Compensated(_)));
     assert_eq!(undone.load(SeqCst), 1);
 }
@@ -190,18 +163,7 @@ async fn s5_the_intent_is_written_before_the_effect() {
         flow.finish(out)
     })
     .unwrap();
-    let sagas = Sagas::on(journal)
-        .register(&definition)
-        .clock(clock)
-        .open()
-        .unwrap();
-    let _ = sagas
-        .start(&definition, "a", &1)
-        .await
-        .unwrap()
-        .wait()
-        .await
-        .unwrap();
+    let _ = alone(&definition, journal, clock).await;
     let seen = deps.seen.lock().unwrap();
     let expected = [
         ("first", 0, "forward"),
@@ -245,13 +207,10 @@ async fn s6_no_journal_no_effect() {
 /// S8: one saga object with one id ran twice.
 #[tokio::test(start_paused = true)]
 async fn s8_one_key_is_one_saga() {
-    let (clock, journal) = shared();
-    let world = World::new();
-    let checkout = checkout(&world, 1, true);
-    let sagas = engine(journal, &checkout, clock);
-    let (first, second) = (settle(&sagas, &checkout).await, settle(&sagas, &checkout).await);
+    let shop = Shop::new(true);
+    let (first, second) = (shop.settle().await, shop.settle().await);
     assert_eq!(first, second);
-    assert_eq!(world.asked("capture"), 1);
+    assert_eq!(shop.world.asked("capture"), 1);
 }
 
 /// S9: an action that was not async ran, and was then reported as failed. Here it does not compile; what is left of the trap is code that
@@ -273,18 +232,7 @@ async fn s9_a_panic_before_the_first_await_is_a_doubt() {
         flow.finish(out)
     })
     .unwrap();
-    let sagas = Sagas::on(journal)
-        .register(&definition)
-        .clock(clock)
-        .open()
-        .unwrap();
-    let settled = sagas
-        .start(&definition, "a", &1)
-        .await
-        .unwrap()
-        .wait()
-        .await
-        .unwrap();
+    let settled = alone(&definition, journal, clock).await;
     assert!(
         matches!(&settled, Settled::Compensated(cause) if cause.why == "it panicked"),
         "{settled:?}"
@@ -315,18 +263,7 @@ async fn s10_what_cannot_be_undone_is_never_called_compensated() {
         flow.finish(out)
     })
     .unwrap();
-    let sagas = Sagas::on(journal)
-        .register(&definition)
-        .clock(clock)
-        .open()
-        .unwrap();
-    let settled = sagas
-        .start(&definition, "a", &1)
-        .await
-        .unwrap()
-        .wait()
-        .await
-        .unwrap();
+    let settled = alone(&definition, journal, clock).await;
     assert!(
         matches!(&settled, Settled::Parked(cases) if cases[0].step == "tell"),
         "{settled:?}"
@@ -336,17 +273,14 @@ async fn s10_what_cannot_be_undone_is_never_called_compensated() {
 /// S11: a compensation that hung, hung for ever.
 #[tokio::test(start_paused = true)]
 async fn s11_what_hangs_has_an_end() {
-    let (clock, journal) = shared();
-    let world = World::new();
-    world
+    let shop = Shop::new(false);
+    shop.world
         .always_fails("authorize", Fault::HangsAfter)
         .always_fails("release", Fault::HangsBefore);
-    let checkout = checkout(&world, 1, false);
-    let sagas = engine(journal, &checkout, clock);
-    let (_, settled) = settle(&sagas, &checkout).await;
+    let (_, settled) = shop.settle().await;
     assert!(
         matches!(&settled, Settled::Parked(cases) if cases[0].step == "reserve"),
         "{settled:?}"
     );
-    assert_eq!(world.count("void"), 1);
+    assert_eq!(shop.world.count("void"), 1);
 }

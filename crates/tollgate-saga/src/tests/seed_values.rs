@@ -1,16 +1,10 @@
 //! What the Python original got wrong about its log and its values, by the number of the demonstration.
 
-use super::RuntimeClock;
+use super::shared;
 use crate::{Definition, Outcome, Sagas, Settled, StartError, StepContext, step};
 use serde::{Deserialize, Serialize, Serializer};
 use tollgate_core::PaymentError;
-use tollgate_core::store::memory::MemorySaga;
 use tollgate_core::store::saga::SagaJournal;
-
-fn shared() -> (RuntimeClock, MemorySaga) {
-    let clock = RuntimeClock::new();
-    (clock.clone(), MemorySaga::with(clock))
-}
 
 /// A value that has no stored form.
 #[derive(Debug)]

@@ -1,6 +1,6 @@
 //! What a step is given, and what its answers are taken for.
 
-use super::RuntimeClock;
+use super::runtime_clock;
 use crate::{
     Case, Definition, Direction, Effected, Policy, Repeat, Sagas, Settled, StepContext, Undone, step, via,
 };
@@ -28,7 +28,7 @@ async fn remember(cx: Cx, _: u64, effect: Effected<u64>) -> Result<Undone, Payme
 }
 
 async fn settled<T: Send + 'static>(definition: &Definition<u64, T>) -> Settled<T> {
-    let clock = RuntimeClock::new();
+    let clock = runtime_clock();
     let journal = MemorySaga::with(clock.clone());
     let sagas = Sagas::on(journal)
         .register(definition)

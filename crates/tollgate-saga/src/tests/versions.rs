@@ -1,16 +1,10 @@
 //! A saga is continued by the definition that started it, or not at all.
 
-use super::{Fault, LEASE, RuntimeClock, World, checkout, engine};
+use super::{Fault, LEASE, World, checkout, engine, shared};
 use crate::{Definition, Sagas, Settled, SetupError, StartError, StepContext, Unrecoverable, step};
 use std::time::Duration;
 use tollgate_core::PaymentError;
-use tollgate_core::store::memory::MemorySaga;
 use tollgate_core::store::saga::{Append, Fenced, SagaJournal, SagaState};
-
-fn shared() -> (RuntimeClock, MemorySaga) {
-    let clock = RuntimeClock::new();
-    (clock.clone(), MemorySaga::with(clock))
-}
 
 /// omicron #2318, dbos: a saga is only ever continued by the definition that started it.
 #[tokio::test(start_paused = true)]

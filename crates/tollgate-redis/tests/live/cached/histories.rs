@@ -51,7 +51,7 @@ impl Trial for Cached {
         let key = record_keys().nth(usize::from(how / 2 % 3)).unwrap();
         let name = name(&self.prefix, key);
         self.damaged.retain(|damaged| *damaged != key);
-        if how % 2 == 0 {
+        if how.is_multiple_of(2) {
             redis::cmd("DEL").arg(name).exec(&mut self.hand).unwrap();
         } else {
             let damage = redis::cmd("SETRANGE").arg(name).arg(33).arg("x").to_owned();

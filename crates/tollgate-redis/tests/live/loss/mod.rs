@@ -9,11 +9,12 @@ mod operations;
 
 use crate::proxy::{Loss, Proxy};
 use crate::server::{SAFE, Server, at, prefix};
-use operations::{Kind, Operation};
+use operations::Operation;
 use std::time::Duration;
 use tollgate_core::store::idempotency::{IdempotencyStore, RecordKey};
 use tollgate_redis::{Failure, Redis, Settings};
 use tollgate_testkit::fault::cancel_after;
+use tollgate_testkit::operations::Kind;
 
 /// A private server (other tests' scripts would be flushed from a shared one), and a proxy before it.
 struct World {
@@ -44,9 +45,7 @@ impl World {
         // a machine that is busy may take longer than that to connect
         let url = self.proxy.url();
         let proxied = eventually(|| Redis::connect(&url, settings.clone())).await;
-        for act in operation.before {
-            act(direct.clone()).await.unwrap();
-        }
+        operation.prepare(&direct).await.unwrap();
         // what lapses at once has lapsed
         tokio::time::sleep(Duration::from_millis(2)).await;
         Run {
@@ -166,12 +165,12 @@ async fn reference(world: &World, operation: &Operation) -> [(String, String); 2
     let before = run.state();
     let mut found = Vec::new();
     for _ in 0..2 {
-        let answer = (operation.act)(run.direct.clone()).await.unwrap();
+        let answer = operation.ask(&run.direct).await.unwrap();
         found.push((timeless(&answer), timeless(&run.state())));
     }
     assert_eq!(
         before != run.state(),
-        operation.kind == Kind::Writes,
+        operation.kind.writes(),
         "{}: a change is a change",
         operation.name
     );
@@ -195,7 +194,7 @@ async fn check(
         );
     }
     let (answer, state) = &expected[usize::from(happened)];
-    let again = (operation.act)(run.proxied.clone()).await;
+    let again = operation.ask(&run.proxied).await;
     let again = again.unwrap_or_else(|error| panic!("{what}: the connection does not come back: {error:?}"));
     assert_eq!(timeless(&again), *answer, "{what}, happened: {happened}");
     assert_eq!(timeless(&run.state()), *state, "{what}, happened: {happened}");
@@ -219,7 +218,7 @@ async fn lose(world: &World, operation: &Operation, loss: Loss, unknown_scripts:
             world.server.tell("SCRIPT FLUSH");
         }
         world.proxy.lose(loss, number);
-        let found = (operation.act)(run.proxied.clone()).await;
+        let found = operation.ask(&run.proxied).await;
         if !world.proxy.has_lost() {
             assert_eq!(timeless(&found.unwrap()), expected[0].0, "{what}");
             return number;
@@ -316,7 +315,7 @@ async fn drop_everywhere(world: &World, operation: &Operation, expected: &[(Stri
     for polls in 0.. {
         let run = world.prepare(operation, PATIENT).await;
         let before = run.state();
-        let found = cancel_after(polls, (operation.act)(run.proxied.clone())).await;
+        let found = cancel_after(polls, operation.ask(&run.proxied)).await;
         if let Some(answer) = found {
             assert_eq!(timeless(&answer.unwrap()), expected[0].0, "{}", operation.name);
             return polls;
@@ -343,8 +342,8 @@ async fn a_server_that_is_gone_leaves_no_doubt() {
         drop(run);
         world.server.kill();
         // the first may find out that the connection is gone by using it
-        let _ = (operation.act)(store.clone()).await;
-        let error = (operation.act)(store.clone()).await.unwrap_err();
+        let _ = operation.ask(&store).await;
+        let error = operation.ask(&store).await.unwrap_err();
         assert!(!error.may_have_happened(), "{}: {error:?}", operation.name);
         world.server.restart();
         let run = Run {
@@ -355,6 +354,6 @@ async fn a_server_that_is_gone_leaves_no_doubt() {
         };
         assert_eq!(run.state(), before, "{}: nothing was written", operation.name);
         // it looks for the server now and then
-        eventually(|| (operation.act)(run.direct.clone())).await;
+        eventually(|| operation.ask(&run.direct)).await;
     }
 }

@@ -43,7 +43,7 @@ pub async fn run_inventory(args: RoleArgs) -> Result<(), Error> {
         .route("/releases", post(release))
         .route("/stock", get(stock))
         .with_state(state);
-    net::serve(net::listen(args.port).await?, app).await
+    Ok(net::serve(net::listen(args.port).await?, app).await?)
 }
 
 /// Reserves under the caller's key: the same key again is the same reservation.
@@ -96,7 +96,7 @@ pub async fn run_shipping(args: RoleArgs) -> Result<(), Error> {
         .route("/shipments", post(ship).get(shipments))
         .route("/control", post(control))
         .with_state(Arc::new(Mutex::new(Shipping::default())));
-    net::serve(net::listen(args.port).await?, app).await
+    Ok(net::serve(net::listen(args.port).await?, app).await?)
 }
 
 /// Ships under the caller's key, unless it was told to refuse or to take its time.

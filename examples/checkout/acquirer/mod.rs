@@ -55,7 +55,7 @@ pub async fn run(args: RoleArgs) -> Result<(), Error> {
         .route("/control/ledger", get(ledger_now))
         .route("/control/webhook", post(events::send))
         .with_state(acquirer);
-    net::serve(net::listen(args.port).await?, app).await
+    Ok(net::serve(net::listen(args.port).await?, app).await?)
 }
 
 async fn pay(state: Shared, headers: HeaderMap, body: Bytes) -> Response {

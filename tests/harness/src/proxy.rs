@@ -75,7 +75,7 @@ pub async fn run(told: ProxyTold) -> Result<(), Error> {
         .route("/control/calm", post(calm))
         .route("/control/faults", get(injected))
         .with_state(proxy);
-    net::serve(control, app).await
+    Ok(net::serve(control, app).await?)
 }
 
 async fn calm(State(proxy): State<Arc<Proxy>>) -> StatusCode {

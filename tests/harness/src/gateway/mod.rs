@@ -58,7 +58,7 @@ pub async fn run(told: GatewayTold) -> Result<(), Error> {
         .with_state(gateway);
     let listener = net::listen(0).await?;
     net::ready(&[&listener])?;
-    net::serve(listener, app).await
+    Ok(net::serve(listener, app).await?)
 }
 
 #[derive(Debug, Deserialize)]

@@ -117,7 +117,7 @@ pub async fn run(told: MerchantTold) -> Result<(), Error> {
         .with_state(shop);
     let listener = net::listen(told.port).await?;
     net::ready(&[&listener])?;
-    net::serve(listener, app).await
+    Ok(net::serve(listener, app).await?)
 }
 
 /// The layer under test, with short times: a lease of 1 s is out of the question for real money.

@@ -209,12 +209,6 @@ async fn an_inbound_claim_reaches_the_gateway_as_one_key() {
         .route("/charges", post(charge))
         .layer(IdempotencyLayer::http(store, Secrets::ephemeral()).unwrap())
         .with_state(BoxCloneSyncService::new(outbound));
-    let request = || {
-        Request::post("/charges")
-            .header("idempotency-key", "k")
-            .body(Body::from("{}"))
-            .unwrap()
-    };
     assert_eq!(
         app.clone().oneshot(request()).await.unwrap().status(),
         StatusCode::OK
@@ -226,6 +220,13 @@ async fn an_inbound_claim_reaches_the_gateway_as_one_key() {
     let seen = seen.lock().unwrap();
     assert_eq!(seen.len(), 3, "two doubts were repeated, the replay was not sent");
     assert!(seen[0].is_some() && seen.iter().all(|key| *key == seen[0]));
+}
+
+fn request() -> Request<Body> {
+    Request::post("/charges")
+        .header("idempotency-key", "k")
+        .body(Body::from("{}"))
+        .unwrap()
 }
 
 /// A handler that tells an unknown outcome leaves an unknown record: the repeat is not run.
@@ -244,12 +245,6 @@ async fn an_unknown_outcome_inside_is_an_unknown_outcome_outside() {
             }),
         )
         .layer(IdempotencyLayer::http(store, Secrets::ephemeral()).unwrap());
-    let request = || {
-        Request::post("/charges")
-            .header("idempotency-key", "k")
-            .body(Body::from("{}"))
-            .unwrap()
-    };
     assert_eq!(
         app.clone().oneshot(request()).await.unwrap().status(),
         StatusCode::GATEWAY_TIMEOUT

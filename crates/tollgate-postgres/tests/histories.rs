@@ -66,39 +66,9 @@ async fn empty(clock: ManualClock) -> Connected {
     }
 }
 
-#[test]
-fn idempotency_answers_as_the_rule() {
-    Histories::new().idempotency(empty);
-}
-
-#[test]
-fn dedup_answers_as_the_rule() {
-    Histories::new().dedup(empty);
-}
-
-#[test]
-fn quotas_answer_as_the_rule() {
-    Histories::new().quota(empty);
-}
-
-#[test]
-fn counters_answer_as_the_rule() {
-    Histories::new().velocity(empty);
-}
-
-#[test]
-fn audit_chains_answer_as_the_rule() {
-    Histories::new().audit(empty);
-}
-
-#[test]
-fn carry_overs_answer_as_the_rule() {
-    Histories::new().carry_over(empty);
-}
-
-#[test]
-fn sagas_answer_as_the_rule() {
-    Histories::new().saga(empty);
+tollgate_testkit::histories! {
+    answers_as_the_rule, Histories::new(), empty;
+    idempotency, dedup, quota, velocity, audit, carry_over, saga
 }
 
 /// Each with a pool of its own, as processes have them; by the server's own clock.

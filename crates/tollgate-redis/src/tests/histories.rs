@@ -11,21 +11,11 @@ fn histories() -> Histories {
 }
 
 #[test]
-fn idempotency_answers_as_the_rule() {
+fn idempotency_answers_as_the_rule_and_keeps_its_indexes() {
     histories().idempotency(async |_| Server::new().await.with_indexes());
 }
 
-#[test]
-fn dedup_answers_as_the_rule() {
-    histories().dedup(async |_| Server::new().await);
-}
-
-#[test]
-fn quotas_answer_as_the_rule() {
-    histories().quota(async |_| Server::new().await);
-}
-
-#[test]
-fn counters_answer_as_the_rule() {
-    histories().velocity(async |_| Server::new().await);
+tollgate_testkit::histories! {
+    answers_as_the_rule, histories(), async |_| Server::new().await;
+    dedup, quota, velocity
 }

@@ -15,6 +15,19 @@
 //! Histories::new().dedup(async |clock| Plain(MemoryDedup::with(1_000, clock)));
 //! ```
 //!
+//! As tests, one for each port that the store has:
+//!
+//! ```
+//! use tollgate_core::store::memory::MemoryDedup;
+//! use tollgate_testkit::histories::{Histories, Plain};
+//!
+//! tollgate_testkit::histories! {
+//!     answers_as_the_rule, Histories::new(), async |clock| Plain(MemoryDedup::with(1_000, clock));
+//!     dedup
+//! }
+//! # fn main() {}
+//! ```
+//!
 //! A store that can be closed and opened again, that keeps a connection, an index or a cache, says so in a [`Trial`] of its own: then
 //! the histories do that to it, too, and nobody may notice.
 //!
@@ -40,6 +53,26 @@ macro_rules! both {
         let expected = $pair.model.$method($($argument),*).await;
         crate::histories::pair::same(stringify!($method), found, expected)?
     }};
+}
+
+/// Makes a module of tests, one for each named port: give the module's name, the [`Histories`], and what makes a
+/// [`Trial`] of an empty store under a clock; then the ports, by the names of the methods of [`Histories`]. The module's
+/// [own page](crate::histories) has an example.
+///
+/// [`Histories`]: crate::histories::Histories
+/// [`Trial`]: crate::histories::Trial
+#[macro_export]
+macro_rules! histories {
+    ($tests:ident, $histories:expr, $make:expr; $($port:ident),+ $(,)?) => {
+        mod $tests {
+            #[allow(unused_imports, reason = "what the expressions name")]
+            use super::*;
+            $(#[test]
+            fn $port() {
+                $histories.$port($make);
+            })+
+        }
+    };
 }
 
 mod audit;

@@ -57,7 +57,7 @@ macro_rules! both {
 
 /// Makes a module of tests, one for each named port: give the module's name, the [`Histories`], and what makes a
 /// [`Trial`] of an empty store under a clock; then the ports, by the names of the methods of [`Histories`]. The module's
-/// [own page](crate::histories) has an example.
+/// [own page](mod@crate::histories) has an example.
 ///
 /// [`Histories`]: crate::histories::Histories
 /// [`Trial`]: crate::histories::Trial

@@ -14,7 +14,7 @@ use tollgate_postgres::{Postgres, Settings};
 
 /// The store's columns and its primary key, and nothing else.
 const TABLE: &str = "create table if not exists bare (key bytea primary key, phase text not null, epoch bigint not null, owner bytea not null, \
-     fingerprint bytea not null, lease_until bigint not null, expires_at bigint, retention bigint not null, changed_at bigint not null, \
+     fingerprint bytea not null, tenant bigint not null, lease_until bigint not null, expires_at bigint, retention bigint not null, changed_at bigint not null, \
      answer_body bytea)";
 
 /// The two writes, to a table.
@@ -30,8 +30,8 @@ macro_rules! statements {
             insert: concat!(
                 "insert into ",
                 $table,
-                " (key, phase, epoch, owner, fingerprint, lease_until, retention, changed_at) \
-                 values ($1, 'armed', 1, $2, $3, $4, $5, $4)"
+                " (key, phase, epoch, owner, fingerprint, tenant, lease_until, retention, changed_at) \
+                 values ($1, 'armed', 1, $2, $3, 0, $4, $5, $4)"
             ),
             update: concat!(
                 "update ",
@@ -141,8 +141,8 @@ fn for_pgbench() -> String {
     let (now, retention, answer) = (bytes::NOW, bytes::RETENTION, hex(&bytes::ANSWER));
     format!(
         "\\set a random(1, 9000000000000000000)\n\\set b random(1, 9000000000000000000)\n\
-         insert into bare (key, phase, epoch, owner, fingerprint, lease_until, retention, changed_at) \
-         values ({key}, 'armed', 1, '\\x{owner}', '\\x{fingerprint}', {now}, {retention}, {now});\n\
+         insert into bare (key, phase, epoch, owner, fingerprint, tenant, lease_until, retention, changed_at) \
+         values ({key}, 'armed', 1, '\\x{owner}', '\\x{fingerprint}', 0, {now}, {retention}, {now});\n\
          update bare set phase = 'completed', changed_at = {now}, expires_at = {now}, answer_body = '\\x{answer}' where key = {key};\n"
     )
 }

@@ -20,26 +20,16 @@ create table tollgate.idempotency (
     answer_body   bytea,
     actor         text,
     reason        text,
-    awaited       boolean not null default false -- somebody waits for the claim to end
+    awaited       boolean not null default false, -- somebody waits for the claim to end
+    check ((doubt is not null) = (phase = 'unknown'))
 );
--- what an operator, the sweeper and the collector look for is rare: small indexes
-create index idempotency_open on tollgate.idempotency (key) where phase in ('armed', 'unknown');
--- counted when a tenant's unknown outcomes have a cap
-create index idempotency_doubtful on tollgate.idempotency (tenant) where phase = 'unknown';
+-- Each index is paid for by the calls that enter it, so a guarded call enters two besides its key: at begin what the sweeper looks for,
+-- at settle what the collector does. Only a doubt enters those of the operators, and of a tenant's cap: a doubt stands where an outcome
+-- is unknown.
 create index idempotency_leased on tollgate.idempotency (lease_until) where phase in ('prepared', 'armed');
 create index idempotency_expiring on tollgate.idempotency (expires_at) where expires_at is not null;
-
--- Tells those who wait, in the statement that ends the claim. Only when somebody does: a notification makes the commits that carry one
--- queue for each other, server-wide.
-create function tollgate.tell() returns trigger language plpgsql set search_path = pg_catalog, pg_temp as $$
-begin
-    perform pg_notify('tollgate', encode(new.key, 'hex'));
-    new.awaited := false;
-    return new;
-end
-$$;
-create trigger tell before update on tollgate.idempotency for each row
-    when (old.awaited and new.phase not in ('prepared', 'armed')) execute function tollgate.tell();
+create index idempotency_unknown on tollgate.idempotency (key) where doubt is not null;
+create index idempotency_doubtful on tollgate.idempotency (tenant) where doubt is not null;
 
 create table tollgate.dedup (
     key    bytea   primary key,

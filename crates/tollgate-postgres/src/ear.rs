@@ -1,8 +1,8 @@
 //! One listening connection for everybody in this process who waits for a claim to end.
 //!
-//! The settlement of a record that somebody waits for says so on the channel `tollgate` (the migration's trigger `tell`). The ear
-//! hears it and wakes those who wait for that record. A word that is spoken while the ear is not there is lost, so whoever waits
-//! when the connection breaks is told that nothing can be heard, and asks from time to time until the ear is back.
+//! The statement that ends a claim that somebody waits for says so on the channel `tollgate`. The ear hears it and wakes those who wait
+//! for that record. A word that is spoken while the ear is not there is lost, so whoever waits when the connection breaks is told that
+//! nothing can be heard, and asks from time to time until the ear is back.
 
 use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
 use std::collections::HashMap;

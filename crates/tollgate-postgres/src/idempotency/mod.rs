@@ -15,8 +15,9 @@ mod statements;
 use crate::Postgres;
 use crate::error::Failure;
 use crate::session::{PATIENCE, instant, micros, signed};
-use rows::{AFTER_RECORD, Found, Statement, bind_completion, epoch, found, get, record};
+use rows::{AFTER_FOUND, Found, Standing, Statement, bind_completion, epoch, found, get, held};
 use sqlx::PgConnection;
+use sqlx::postgres::PgRow;
 use std::time::Duration;
 use tollgate_core::Timestamp;
 use tollgate_core::store::idempotency::rule::{self, Change};
@@ -76,7 +77,9 @@ impl IdempotencyStore for Postgres {
     }
 
     fn get(&self, key: RecordKey) -> Boxed<Option<Record>> {
-        self.step(move |connection| Box::pin(async move { Ok(load(connection, &key).await?.record) }))
+        self.step(move |connection| {
+            Box::pin(async move { Ok(load(connection, &key).await?.held.map(|held| held.record)) })
+        })
     }
 
     fn changed(&self, key: RecordKey) -> Option<Boxed<()>> {
@@ -104,10 +107,7 @@ impl IdempotencyStore for Postgres {
                     .await
                     .map_err(Failure::Before)?;
                 rows.iter()
-                    .map(|row| {
-                        let key = RecordKey::new(get(row, 0)?);
-                        Ok(Unresolved::of(key, &record(row, 4)?))
-                    })
+                    .filter_map(|row| unresolved(row).transpose())
                     .collect()
             })
         })
@@ -136,40 +136,15 @@ impl IdempotencyStore for Postgres {
     }
 }
 
+fn unresolved(row: &PgRow) -> Result<Option<Unresolved>, Failure> {
+    let key = RecordKey::new(get(row, 0)?);
+    Ok(held(row, 1)?.map(|held| Unresolved::of(key, &held.record)))
+}
+
 async fn claim(connection: &mut PgConnection, begin: Begin) -> Result<Begun, Failure> {
-    let phase = if begin.arm { Phase::Armed } else { Phase::Prepared };
-    let row = sqlx::query(statements::BEGIN)
-        .bind(&begin.key.as_bytes()[..])
-        .bind(phase.as_str())
-        .bind(begin.owner.0.to_be_bytes())
-        .bind(&begin.fingerprint.as_bytes()[..])
-        .bind(micros(begin.lease))
-        .bind(micros(begin.retention))
-        .bind(begin.tenant.0.cast_signed())
-        .bind(cap(&begin))
-        .fetch_one(&mut *connection)
-        .await
-        .map_err(Failure::Write);
-    match row {
-        Ok(row) => {
-            if let Some(acquired) = get::<Option<i64>>(&row, AFTER_RECORD)? {
-                return Ok(Begun::Acquired(Token {
-                    key: begin.key,
-                    epoch: epoch(acquired)?,
-                    owner: begin.owner,
-                }));
-            }
-            let found = found(&row)?;
-            let open = if get(&row, AFTER_RECORD + 1)? {
-                begin.most_open
-            } else {
-                0
-            };
-            let (change, begun) = rule::begin_within(found.record.as_ref(), &begin, || open, found.now);
-            if change == Change::Keep {
-                return Ok(begun);
-            }
-        }
+    match claim_at_once(connection, &begin).await {
+        Ok(Some(begun)) => return Ok(begun),
+        Ok(None) => {}
         Err(failure) if failure.is_lost_race() => {}
         Err(failure) => return Err(failure),
     }
@@ -178,6 +153,45 @@ async fn claim(connection: &mut PgConnection, begin: Begin) -> Result<Begun, Fai
         rule::begin_within(record, &begin, || open, now)
     })
     .await
+}
+
+/// A new key is one round trip, and so is one that nobody can take over; one that is free again is a second, which writes what the
+/// rule makes of what the first has found. `None` when another claim came between.
+async fn claim_at_once(connection: &mut PgConnection, begin: &Begin) -> Result<Option<Begun>, Failure> {
+    let (phase, cap) = (if begin.arm { Phase::Armed } else { Phase::Prepared }, cap(begin));
+    let statement = if cap.is_none() {
+        statements::BEGIN
+    } else {
+        statements::BEGIN_WITHIN
+    };
+    let mut claim = sqlx::query(statement)
+        .bind(&begin.key.as_bytes()[..])
+        .bind(phase.as_str())
+        .bind(begin.owner.0.to_be_bytes())
+        .bind(&begin.fingerprint.as_bytes()[..])
+        .bind(micros(begin.lease))
+        .bind(micros(begin.retention))
+        .bind(begin.tenant.0.cast_signed());
+    if cap.is_some() {
+        claim = claim.bind(cap);
+    }
+    let row = claim
+        .fetch_optional(&mut *connection)
+        .await
+        .map_err(Failure::Write)?;
+    let Some(row) = row else { return Ok(None) };
+    if let Some(acquired) = get::<Option<i64>>(&row, AFTER_FOUND)? {
+        return Ok(Some(Begun::Acquired(Token {
+            key: begin.key,
+            epoch: epoch(acquired)?,
+            owner: begin.owner,
+        })));
+    }
+    let found = found(&row)?;
+    let crowded = cap.is_some() && get(&row, AFTER_FOUND + 1)?;
+    let open = || if crowded { begin.most_open } else { 0 };
+    let decided = rule::begin_within(found.record(), begin, open, found.now);
+    write(connection, &begin.key, &found, decided).await
 }
 
 /// The cap, if there is one.
@@ -267,22 +281,35 @@ async fn apply<T>(
 ) -> Result<T, Failure> {
     for _ in 0..PATIENCE {
         let found = load(connection, key).await?;
-        let (change, answer) = decide(found.record.as_ref(), found.now);
-        let written = match change {
-            Change::Keep => return Ok(answer),
-            // nobody is told that a claim stands that the server may forget
-            Change::Put(record) if found.forgetful && is_claim(&record) => return Err(Failure::Forgetful),
-            Change::Put(record) => put(connection, key, found.version.as_deref(), &record).await,
-            Change::Remove => remove(connection, key, found.version.as_deref()).await,
-        };
-        match written {
-            Ok(true) => return Ok(answer),
-            Ok(false) => {}
-            Err(failure) if failure.is_lost_race() => {}
-            Err(failure) => return Err(failure),
+        let decided = decide(found.record(), found.now);
+        if let Some(answer) = write(connection, key, &found, decided).await? {
+            return Ok(answer);
         }
     }
     Err(Failure::Contended)
+}
+
+/// Writes what the rule decided about what was found, if that still stands. `None` when it does not.
+async fn write<T>(
+    connection: &mut PgConnection,
+    key: &RecordKey,
+    found: &Found,
+    (change, answer): (Change, T),
+) -> Result<Option<T>, Failure> {
+    let held = found.held.as_ref();
+    let written = match change {
+        Change::Keep => return Ok(Some(answer)),
+        // nobody is told that a claim stands that the server may forget
+        Change::Put(record) if found.forgetful && is_claim(&record) => return Err(Failure::Forgetful),
+        Change::Put(record) => put(connection, key, held, &record).await,
+        Change::Remove => remove(connection, key, held).await,
+    };
+    match written {
+        Ok(true) => Ok(Some(answer)),
+        Ok(false) => Ok(None),
+        Err(failure) if failure.is_lost_race() => Ok(None),
+        Err(failure) => Err(failure),
+    }
 }
 
 const fn is_claim(record: &Record) -> bool {
@@ -298,14 +325,15 @@ async fn load(connection: &mut PgConnection, key: &RecordKey) -> Result<Found, F
     found(&row)
 }
 
-/// Writes the record if the row is still this version (`None`: still absent). Whether it was.
+/// Writes the record if the row is still this version (`None`: still absent). Whether it was. If the claim that somebody waits for ends
+/// with it, they are told.
 async fn put(
     connection: &mut PgConnection,
     key: &RecordKey,
-    version: Option<&str>,
+    held: Option<&Standing>,
     record: &Record,
 ) -> Result<bool, Failure> {
-    let statement = match version {
+    let statement = match held {
         Some(_) => statements::UPDATE,
         None => statements::INSERT,
     };
@@ -324,8 +352,8 @@ async fn put(
         .bind(record.evidence.as_ref().map(|evidence| &*evidence.actor))
         .bind(record.evidence.as_ref().map(|evidence| &*evidence.reason))
         .bind(record.tenant.0.cast_signed());
-    let write = match version {
-        Some(version) => write.bind(version),
+    let write = match held {
+        Some(held) => write.bind(&*held.version).bind(held.awaited && !is_claim(record)),
         None => write,
     };
     let done = write.execute(connection).await.map_err(Failure::Write)?;
@@ -335,11 +363,11 @@ async fn put(
 async fn remove(
     connection: &mut PgConnection,
     key: &RecordKey,
-    version: Option<&str>,
+    held: Option<&Standing>,
 ) -> Result<bool, Failure> {
     let remove = sqlx::query(statements::REMOVE)
         .bind(&key.as_bytes()[..])
-        .bind(version);
+        .bind(held.map(|held| &*held.version));
     let done = remove.execute(connection).await.map_err(Failure::Write)?;
     Ok(done.rows_affected() == 1)
 }

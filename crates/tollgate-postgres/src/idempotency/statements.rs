@@ -4,63 +4,81 @@
 //! would, and else tells what stands there, or that the general way has to be gone ([`LOAD`], the rule, then [`UPDATE`], [`INSERT`] or
 //! [`REMOVE`]).
 
-use crate::session::{clock, later};
+use crate::session::{clock, forgetful, later, read_once, time};
 
-/// How many outcomes of a tenant are unknown, at most so many.
+/// How many outcomes of a tenant are unknown, at most so many. A doubt stands where an outcome is unknown, and nowhere else.
 macro_rules! open_of {
     ($tenant:literal, $at_most:literal) => {
         concat!(
             "(select count(*) from (select from tollgate.idempotency where tenant = ",
             $tenant,
-            " and phase = 'unknown' limit ",
+            " and doubt is not null limit ",
             $at_most,
             ") as doubtful)"
         )
     };
 }
 
-macro_rules! columns {
+/// A row of `held` in three columns, as [`held`](super::rows::held) reads it: whether somebody waits, the claim, and how it ended.
+/// Two composites, because each column of a result costs the server something even where it is null, and a new key has none of them.
+macro_rules! standing {
     () => {
-        "phase, epoch, owner, fingerprint, lease_until, expires_at, retention, changed_at, doubt, executed, \
-         answer_ok, answer_status, answer_head, answer_body, actor, reason, tenant"
+        "held.awaited, row(held.xmin::text, phase, epoch, owner, fingerprint, lease_until, retention, changed_at, tenant), \
+         row(expires_at, doubt, executed, answer_ok, answer_status, answer_head, answer_body, actor, reason)"
+    };
+}
+
+/// What is asked about a record that the rule will be asked about: the time, and what stands there.
+macro_rules! found {
+    () => {
+        concat!(time!(), ", ", forgetful!(), ", ", standing!())
+    };
+}
+
+/// Claims a key that is absent.
+macro_rules! mine {
+    ($unless:literal) => {
+        concat!(
+            "mine as (insert into tollgate.idempotency \
+                (key, phase, epoch, owner, fingerprint, lease_until, retention, changed_at, tenant) \
+                select $1, $2, 1, $3, $4, ",
+            later!("$5"),
+            ", $6, clock.now, $7 from ",
+            read_once!(),
+            " where not ",
+            forgetful!(),
+            $unless,
+            " on conflict (key) do nothing returning epoch)"
+        )
     };
 }
 
 pub(super) const LOAD: &str = concat!(
-    "with ",
-    clock!(),
-    " select now, forgetful, held.xmin::text, ",
-    columns!(),
-    " from clock left join tollgate.idempotency as held on key = $1"
+    "select ",
+    found!(),
+    " from (select) as always left join tollgate.idempotency as held on key = $1"
 );
 
-/// Claims a key that is absent, released, or whose claim lapsed before it was armed, unless its tenant has too many unknown outcomes;
-/// the claim's epoch stands in the last column but one then. Tells what stood there before, and whether it was too many (not looked
-/// at without a cap). A record that nobody can take over is not touched, so a replay writes nothing and locks nothing.
+/// Claims a key that is absent, and tells its epoch in the last column; else tells what stands there, and then writes nothing and locks
+/// nothing: a replay costs no flush. No row at all when the claim in the way was committed while this ran.
 pub(super) const BEGIN: &str = concat!(
     "with ",
-    clock!(),
-    ", \
-     crowd as (select case when $8 is null then false else ",
+    mine!(""),
+    " select null, null, null, null, null, epoch from mine union all select ",
+    found!(),
+    ", null from tollgate.idempotency as held where key = $1 and not exists (select from mine)"
+);
+
+/// As [`BEGIN`], unless too many ($8) outcomes of the tenant are unknown, which it tells in one more column. They are counted before the
+/// claim is made, by a statement that sees what was committed before it began.
+pub(super) const BEGIN_WITHIN: &str = concat!(
+    "with crowd as materialized (select ",
     open_of!("$7", "$8"),
-    " >= $8 end as crowded), \
-     found as materialized (select xmin::text as version, ",
-    columns!(),
-    " from tollgate.idempotency where key = $1), \
-     mine as (insert into tollgate.idempotency as held \
-        (key, phase, epoch, owner, fingerprint, lease_until, retention, changed_at, tenant) \
-        select $1, $2, 1, $3, $4, ",
-    later!("$5"),
-    ", $6, clock.now, $7 from clock where not clock.forgetful and not (select crowded from crowd) \
-        and not exists (select from found where phase not in ('released', 'prepared')) \
-        on conflict (key) do update set phase = excluded.phase, epoch = held.epoch + 1, owner = excluded.owner, \
-        lease_until = excluded.lease_until, expires_at = null, retention = excluded.retention, changed_at = excluded.changed_at, \
-        doubt = null, executed = null, answer_ok = null, answer_status = null, answer_head = null, answer_body = null, \
-        actor = null, reason = null, tenant = excluded.tenant where held.fingerprint = excluded.fingerprint and (held.phase = 'released' \
-        or (held.phase = 'prepared' and held.lease_until < excluded.changed_at)) returning held.epoch) \
-     select now, forgetful, version, ",
-    columns!(),
-    ", (select epoch from mine), (select crowded from crowd) from clock left join found on true"
+    " >= $8 as crowded), ",
+    mine!(" and not (select crowded from crowd)"),
+    " select null, null, null, null, null, epoch, null from mine union all select ",
+    found!(),
+    ", null, crowded from crowd left join tollgate.idempotency as held on key = $1 where not exists (select from mine)"
 );
 
 /// How many outcomes of a tenant are unknown, at most so many.
@@ -84,30 +102,31 @@ pub(super) const RENEW: &str = concat!(
      and (phase = 'armed' or (phase = 'prepared' and lease_until >= clock.now)) and not clock.forgetful"
 );
 
-/// Settles a claim that stands, or of which its owner alone knew how it ended.
+/// Settles a claim that stands, or of which its owner alone knew how it ended, if nobody waits for that: who has to be told goes the
+/// general way.
 pub(super) const SETTLE: &str = concat!(
-    "with ",
-    clock!(),
-    " update tollgate.idempotency as held set phase = $4, doubt = $5, executed = $6, answer_ok = $7, \
+    "update tollgate.idempotency as held set phase = $4, doubt = $5, executed = $6, answer_ok = $7, \
      answer_status = $8, answer_head = $9, answer_body = $10, changed_at = clock.now, \
      expires_at = case when $4 = 'unknown' then held.expires_at else ",
     later!("held.retention"),
-    " end from clock where key = $1 and epoch = $2 and owner = $3 and (phase in ('prepared', 'armed') \
-     or (phase = 'unknown' and ($4 = 'completed' or ($4 = 'released' and doubt = 'owner_lost'))))"
+    " end from ",
+    read_once!(),
+    " where key = $1 and epoch = $2 and owner = $3 and (phase in ('prepared', 'armed') \
+     or (phase = 'unknown' and ($4 = 'completed' or ($4 = 'released' and doubt = 'owner_lost')))) and not awaited"
 );
 
 /// What time it is.
-pub(super) const NOW: &str = concat!("with ", clock!(), " select now from clock");
+pub(super) const NOW: &str = concat!("select ", time!());
 
-/// Ends a doubt. Absence is declared only from a look that began after the owner's lease had lapsed.
+/// Ends a doubt, if nobody waits for that. Absence is declared only from a look that began after the owner's lease had lapsed.
 pub(super) const RESOLVE: &str = concat!(
-    "with ",
-    clock!(),
-    " update tollgate.idempotency as held set phase = $3, doubt = null, executed = $4, answer_ok = $5, \
+    "update tollgate.idempotency as held set phase = $3, doubt = null, executed = $4, answer_ok = $5, \
      answer_status = $6, answer_head = $7, answer_body = $8, actor = $9, reason = $10, changed_at = clock.now, expires_at = ",
     later!("held.retention"),
-    " from clock where key = $1 and epoch = $2 and (phase = 'unknown' or (phase = 'armed' and lease_until < clock.now)) \
-     and ($3 = 'completed' or lease_until < least($11, clock.now))"
+    " from ",
+    read_once!(),
+    " where key = $1 and epoch = $2 and (phase = 'unknown' or (phase = 'armed' and lease_until < clock.now)) \
+     and ($3 = 'completed' or lease_until < least($11, clock.now)) and not awaited"
 );
 
 /// Has those who settle a claim that is in flight say so. How long its lease still runs; no row when nothing is in flight.
@@ -121,37 +140,56 @@ pub(super) const AWAIT: &str = concat!(
      where key = $1 and phase in ('prepared', 'armed') and lease_until >= clock.now and awaited"
 );
 
-/// PostgreSQL marks each version of a row with the transaction that wrote it: the row is written if it is still that version.
-pub(super) const UPDATE: &str = "update tollgate.idempotency set phase = $2, epoch = $3, owner = $4, fingerprint = $5, lease_until = $6, \
+/// A claim stands only where the server does not forget it.
+macro_rules! remembered {
+    () => {
+        concat!("($2 not in ('prepared', 'armed') or not ", forgetful!(), ")")
+    };
+}
+
+/// PostgreSQL marks each version of a row with the transaction that wrote it: the row is written if it is still that version. Tells
+/// those who wait, if it is to ($20): when the commit is done, they are told.
+pub(super) const UPDATE: &str = concat!(
+    "update tollgate.idempotency as held set phase = $2, epoch = $3, owner = $4, fingerprint = $5, lease_until = $6, \
      expires_at = $7, retention = $8, changed_at = $9, doubt = $10, executed = $11, answer_ok = $12, answer_status = $13, \
-     answer_head = $14, answer_body = $15, actor = $16, reason = $17, tenant = $18 where key = $1 and xmin = $19::xid";
+     answer_head = $14, answer_body = $15, actor = $16, reason = $17, tenant = $18, awaited = awaited and not $20 \
+     where key = $1 and xmin = $19::xid and ",
+    remembered!(),
+    " returning case when $20 then pg_notify('tollgate', encode(key, 'hex')) end"
+);
 
 pub(super) const INSERT: &str = concat!(
-    "insert into tollgate.idempotency (key, ",
-    columns!(),
-    ") values \
-     ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18) on conflict (key) do nothing"
+    "insert into tollgate.idempotency (key, phase, epoch, owner, fingerprint, lease_until, expires_at, retention, changed_at, \
+     doubt, executed, answer_ok, answer_status, answer_head, answer_body, actor, reason, tenant) \
+     select $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18 where ",
+    remembered!(),
+    " on conflict (key) do nothing"
 );
 
 pub(super) const REMOVE: &str = "delete from tollgate.idempotency where key = $1 and xmin = $2::xid";
 
+/// Two looks, each at an index of what is rare: what is unknown, and whose lease lapsed while it was armed.
 pub(super) const UNRESOLVED: &str = concat!(
     "with ",
     clock!(),
-    " select key, now, false, held.xmin::text, ",
-    columns!(),
-    " from tollgate.idempotency as held, clock \
-     where key > $1 and phase in ('armed', 'unknown') and (phase = 'unknown' or lease_until < clock.now) order by key limit $2"
+    ", unknown as (select key from tollgate.idempotency where doubt is not null and key > $1 order by key limit $2), \
+     lapsed as (select key from tollgate.idempotency, clock \
+        where phase = 'armed' and lease_until < clock.now and key > $1 order by key limit $2) \
+     select key, ",
+    standing!(),
+    " from tollgate.idempotency as held where key in (select key from unknown union all select key from lapsed) \
+     order by key limit $2"
 );
 
 /// Rows that somebody else is writing are passed over: the next sweep meets them.
 pub(super) const SWEEP: &str = concat!(
     "with ",
     clock!(),
-    ", due as materialized (select key from tollgate.idempotency as held, clock \
+    ", due as materialized (select key, awaited from tollgate.idempotency as held, clock \
      where phase = 'armed' and lease_until < clock.now limit $1 for update of held skip locked) \
-     update tollgate.idempotency as held set phase = 'unknown', doubt = 'owner_lost', changed_at = clock.now \
-     from due, clock where held.key = due.key"
+     update tollgate.idempotency as held set phase = 'unknown', doubt = 'owner_lost', changed_at = clock.now, awaited = false \
+     from due, clock where held.key = due.key \
+     returning case when due.awaited then pg_notify('tollgate', encode(held.key, 'hex')) end"
 );
 
 /// An answer becomes a tombstone; a tombstone, a released key, and a claim that was never armed go.

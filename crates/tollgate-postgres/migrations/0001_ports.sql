@@ -20,8 +20,7 @@ create table tollgate.idempotency (
     answer_body   bytea,
     actor         text,
     reason        text,
-    awaited       boolean not null default false, -- somebody waits for the claim to end
-    check ((doubt is not null) = (phase = 'unknown'))
+    awaited       boolean not null default false -- somebody waits for the claim to end
 );
 -- Each index is paid for by the calls that enter it, so a guarded call enters two besides its key: at begin what the sweeper looks for,
 -- at settle what the collector does. Only a doubt enters those of the operators, and of a tenant's cap: a doubt stands where an outcome

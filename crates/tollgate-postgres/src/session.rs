@@ -20,7 +20,7 @@ pub(crate) const PATIENCE: u32 = 100;
 /// A step at work.
 pub(crate) type Running<'c, T> = Pin<Box<dyn Future<Output = Result<T, Failure>> + Send + 'c>>;
 
-/// The server's time, in whole microseconds. It goes on within a statement: one that needs it twice reads it once, `from` [`read_once`].
+/// The server's time, in whole microseconds. It goes on within a statement: who needs it twice reads it once, in [`clock`] or [`read_once`].
 macro_rules! time {
     () => {
         "(extract(epoch from clock_timestamp()) * 1000000)::bigint"

@@ -2,8 +2,8 @@
 //!
 //! Two ways to make a change, both of one guarded statement that commits by itself:
 //!
-//! * What every guarded effect goes through (begin, arm, renew, settle, resolve) is one round trip: the statement's `where` says what
-//!   core's rule says, and random histories compare the two.
+//! * What every guarded effect goes through (begin on a new key, arm, renew, settle, resolve) is one round trip: the statement's `where`
+//!   says what core's rule says, and random histories compare the two.
 //! * Whatever else they meet goes the general way: read the record, ask core's rule, and write its change *if the row is still the
 //!   version that the rule was asked about*. Who finds another version has lost a race and asks again. An answer that changes nothing
 //!   needs no write: it was true when the record was read.
@@ -15,9 +15,8 @@ mod statements;
 use crate::Postgres;
 use crate::error::Failure;
 use crate::session::{PATIENCE, instant, micros, signed};
-use rows::{AFTER_FOUND, Found, Standing, Statement, bind_completion, epoch, found, get, held};
+use rows::{Found, Statement, Version, bind_completion, found, get, record};
 use sqlx::PgConnection;
-use sqlx::postgres::PgRow;
 use std::time::Duration;
 use tollgate_core::Timestamp;
 use tollgate_core::store::idempotency::rule::{self, Change};
@@ -77,9 +76,7 @@ impl IdempotencyStore for Postgres {
     }
 
     fn get(&self, key: RecordKey) -> Boxed<Option<Record>> {
-        self.step(move |connection| {
-            Box::pin(async move { Ok(load(connection, &key).await?.held.map(|held| held.record)) })
-        })
+        self.step(move |connection| Box::pin(async move { Ok(load(connection, &key).await?.record) }))
     }
 
     fn changed(&self, key: RecordKey) -> Option<Boxed<()>> {
@@ -107,7 +104,10 @@ impl IdempotencyStore for Postgres {
                     .await
                     .map_err(Failure::Before)?;
                 rows.iter()
-                    .filter_map(|row| unresolved(row).transpose())
+                    .map(|row| {
+                        let key = RecordKey::new(get(row, 0)?);
+                        Ok(Unresolved::of(key, &record(row, 1)?))
+                    })
                     .collect()
             })
         })
@@ -136,35 +136,16 @@ impl IdempotencyStore for Postgres {
     }
 }
 
-fn unresolved(row: &PgRow) -> Result<Option<Unresolved>, Failure> {
-    let key = RecordKey::new(get(row, 0)?);
-    Ok(held(row, 1)?.map(|held| Unresolved::of(key, &held.record)))
-}
-
 async fn claim(connection: &mut PgConnection, begin: Begin) -> Result<Begun, Failure> {
-    match claim_at_once(connection, &begin).await {
-        Ok(Some(begun)) => return Ok(begun),
-        Ok(None) => {}
-        Err(failure) if failure.is_lost_race() => {}
-        Err(failure) => return Err(failure),
-    }
-    let open = count_open(connection, &begin).await?;
-    apply(connection, &begin.key, |record, now| {
-        rule::begin_within(record, &begin, || open, now)
-    })
-    .await
-}
-
-/// A new key is one round trip, and so is one that nobody can take over; one that is free again is a second, which writes what the
-/// rule makes of what the first has found. `None` when another claim came between.
-async fn claim_at_once(connection: &mut PgConnection, begin: &Begin) -> Result<Option<Begun>, Failure> {
-    let (phase, cap) = (if begin.arm { Phase::Armed } else { Phase::Prepared }, cap(begin));
-    let statement = if cap.is_none() {
-        statements::BEGIN
-    } else {
-        statements::BEGIN_WITHIN
+    let (phase, cap) = (
+        if begin.arm { Phase::Armed } else { Phase::Prepared },
+        cap(&begin),
+    );
+    let statement = match cap {
+        None => statements::BEGIN,
+        Some(_) => statements::BEGIN_WITHIN,
     };
-    let mut claim = sqlx::query(statement)
+    let claim = sqlx::query(statement)
         .bind(&begin.key.as_bytes()[..])
         .bind(phase.as_str())
         .bind(begin.owner.0.to_be_bytes())
@@ -172,26 +153,22 @@ async fn claim_at_once(connection: &mut PgConnection, begin: &Begin) -> Result<O
         .bind(micros(begin.lease))
         .bind(micros(begin.retention))
         .bind(begin.tenant.0.cast_signed());
-    if cap.is_some() {
-        claim = claim.bind(cap);
-    }
-    let row = claim
-        .fetch_optional(&mut *connection)
-        .await
-        .map_err(Failure::Write)?;
-    let Some(row) = row else { return Ok(None) };
-    if let Some(acquired) = get::<Option<i64>>(&row, AFTER_FOUND)? {
-        return Ok(Some(Begun::Acquired(Token {
+    let claim = match cap {
+        None => claim,
+        Some(at_most) => claim.bind(at_most),
+    };
+    if done_at_once(connection, claim).await? {
+        return Ok(Begun::Acquired(Token {
             key: begin.key,
-            epoch: epoch(acquired)?,
+            epoch: 1,
             owner: begin.owner,
-        })));
+        }));
     }
-    let found = found(&row)?;
-    let crowded = cap.is_some() && get(&row, AFTER_FOUND + 1)?;
-    let open = || if crowded { begin.most_open } else { 0 };
-    let decided = rule::begin_within(found.record(), begin, open, found.now);
-    write(connection, &begin.key, &found, decided).await
+    let open = count_open(connection, &begin).await?;
+    apply(connection, &begin.key, |record, now| {
+        rule::begin_within(record, &begin, || open, now)
+    })
+    .await
 }
 
 /// The cap, if there is one.
@@ -265,13 +242,19 @@ async fn at_once<T>(
     written: T,
     decide: impl Fn(Option<&Record>, Timestamp) -> (Change, T),
 ) -> Result<T, Failure> {
-    match statement.execute(&mut *connection).await.map_err(Failure::Write) {
-        Ok(done) if done.rows_affected() == 1 => return Ok(written),
-        Ok(_) => {}
-        Err(failure) if failure.is_lost_race() => {}
-        Err(failure) => return Err(failure),
+    if done_at_once(connection, statement).await? {
+        return Ok(written);
     }
     apply(connection, key, decide).await
+}
+
+/// Whether it wrote.
+async fn done_at_once(connection: &mut PgConnection, statement: Statement<'_>) -> Result<bool, Failure> {
+    match statement.execute(connection).await.map_err(Failure::Write) {
+        Ok(done) => Ok(done.rows_affected() == 1),
+        Err(failure) if failure.is_lost_race() => Ok(false),
+        Err(failure) => Err(failure),
+    }
 }
 
 async fn apply<T>(
@@ -281,35 +264,22 @@ async fn apply<T>(
 ) -> Result<T, Failure> {
     for _ in 0..PATIENCE {
         let found = load(connection, key).await?;
-        let decided = decide(found.record(), found.now);
-        if let Some(answer) = write(connection, key, &found, decided).await? {
-            return Ok(answer);
+        let (change, answer) = decide(found.record.as_ref(), found.now);
+        let written = match change {
+            Change::Keep => return Ok(answer),
+            // nobody is told that a claim stands that the server may forget
+            Change::Put(record) if found.forgetful && is_claim(&record) => return Err(Failure::Forgetful),
+            Change::Put(record) => put(connection, key, found.version.as_ref(), &record).await,
+            Change::Remove => remove(connection, key, found.version.as_ref()).await,
+        };
+        match written {
+            Ok(true) => return Ok(answer),
+            Ok(false) => {}
+            Err(failure) if failure.is_lost_race() => {}
+            Err(failure) => return Err(failure),
         }
     }
     Err(Failure::Contended)
-}
-
-/// Writes what the rule decided about what was found, if that still stands. `None` when it does not.
-async fn write<T>(
-    connection: &mut PgConnection,
-    key: &RecordKey,
-    found: &Found,
-    (change, answer): (Change, T),
-) -> Result<Option<T>, Failure> {
-    let held = found.held.as_ref();
-    let written = match change {
-        Change::Keep => return Ok(Some(answer)),
-        // nobody is told that a claim stands that the server may forget
-        Change::Put(record) if found.forgetful && is_claim(&record) => return Err(Failure::Forgetful),
-        Change::Put(record) => put(connection, key, held, &record).await,
-        Change::Remove => remove(connection, key, held).await,
-    };
-    match written {
-        Ok(true) => Ok(Some(answer)),
-        Ok(false) => Ok(None),
-        Err(failure) if failure.is_lost_race() => Ok(None),
-        Err(failure) => Err(failure),
-    }
 }
 
 const fn is_claim(record: &Record) -> bool {
@@ -330,10 +300,10 @@ async fn load(connection: &mut PgConnection, key: &RecordKey) -> Result<Found, F
 async fn put(
     connection: &mut PgConnection,
     key: &RecordKey,
-    held: Option<&Standing>,
+    version: Option<&Version>,
     record: &Record,
 ) -> Result<bool, Failure> {
-    let statement = match held {
+    let statement = match version {
         Some(_) => statements::UPDATE,
         None => statements::INSERT,
     };
@@ -352,8 +322,10 @@ async fn put(
         .bind(record.evidence.as_ref().map(|evidence| &*evidence.actor))
         .bind(record.evidence.as_ref().map(|evidence| &*evidence.reason))
         .bind(record.tenant.0.cast_signed());
-    let write = match held {
-        Some(held) => write.bind(&*held.version).bind(held.awaited && !is_claim(record)),
+    let write = match version {
+        Some(version) => write
+            .bind(&*version.xmin)
+            .bind(version.awaited && !is_claim(record)),
         None => write,
     };
     let done = write.execute(connection).await.map_err(Failure::Write)?;
@@ -363,11 +335,11 @@ async fn put(
 async fn remove(
     connection: &mut PgConnection,
     key: &RecordKey,
-    held: Option<&Standing>,
+    version: Option<&Version>,
 ) -> Result<bool, Failure> {
     let remove = sqlx::query(statements::REMOVE)
         .bind(&key.as_bytes()[..])
-        .bind(held.map(|held| &*held.version));
+        .bind(version.map(|version| &*version.xmin));
     let done = remove.execute(connection).await.map_err(Failure::Write)?;
     Ok(done.rows_affected() == 1)
 }

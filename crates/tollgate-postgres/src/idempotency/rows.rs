@@ -15,26 +15,19 @@ use tollgate_core::store::idempotency::{
 pub(super) struct Found {
     pub(super) now: Timestamp,
     pub(super) forgetful: bool,
-    pub(super) held: Option<Standing>,
+    pub(super) version: Option<Version>,
+    pub(super) record: Option<Record>,
 }
 
-/// A record, and what its row knows besides.
-pub(super) struct Standing {
-    pub(super) record: Record,
-    /// The version that it was read from.
-    pub(super) version: String,
+/// Of a row that was read.
+pub(super) struct Version {
+    pub(super) xmin: String,
     /// Somebody waits for its claim to end.
     pub(super) awaited: bool,
 }
 
-impl Found {
-    pub(super) fn record(&self) -> Option<&Record> {
-        self.held.as_ref().map(|held| &held.record)
-    }
-}
-
-/// The columns of `LOAD`, with which those of `BEGIN` begin.
-pub(super) const AFTER_FOUND: usize = 5;
+/// Where the columns of a record begin in the rows of `LOAD`.
+const RECORD: usize = 4;
 
 pub(super) type Statement<'q> = Query<'q, sqlx::Postgres, PgArguments>;
 
@@ -59,87 +52,72 @@ where
     row.try_get(at).map_err(Failure::Before)
 }
 
-/// Reads the rows of `LOAD` and `BEGIN`.
+/// Reads the row of `LOAD`.
 pub(super) fn found(row: &PgRow) -> Result<Found, Failure> {
+    let version = match get(row, 2)? {
+        Some(xmin) => Some(Version {
+            xmin,
+            awaited: get(row, 3)?,
+        }),
+        None => None,
+    };
     Ok(Found {
         now: instant(get(row, 0)?),
         forgetful: get(row, 1)?,
-        held: held(row, 2)?,
+        record: version.as_ref().map(|_| record(row, RECORD)).transpose()?,
+        version,
     })
 }
 
-/// The first composite: version, phase, epoch, owner, fingerprint, end of the lease, retention, last change, tenant.
-type Claim = (String, String, i64, [u8; 16], [u8; 32], i64, i64, i64, i64);
-
-/// The second: when it expires, its doubt, its outcome, whose word that is.
-type Outcome = (
-    Option<i64>,
-    Option<String>,
-    Option<bool>,
-    Option<bool>,
-    Option<i32>,
-    Option<Vec<u8>>,
-    Option<Vec<u8>>,
-    Option<String>,
-    Option<String>,
-);
-
-/// Reads the three columns of a row, if it is there.
-pub(super) fn held(row: &PgRow, at: usize) -> Result<Option<Standing>, Failure> {
-    let Some(awaited) = get(row, at)? else {
-        return Ok(None);
-    };
-    let (version, phase, epoch, owner, fingerprint, lease_until, retention, changed_at, tenant): Claim =
-        get(row, at + 1)?;
-    let (expires_at, doubt, executed, ok, status, head, body, actor, reason): Outcome = get(row, at + 2)?;
-    let record = Record {
-        phase: Phase::from_name(&phase).ok_or_else(|| unreadable("phase"))?,
-        epoch: self::epoch(epoch)?,
-        owner: Owner(u128::from_be_bytes(owner)),
-        fingerprint: Fingerprint::new(fingerprint),
-        lease_until: instant(lease_until),
-        expires_at: expires_at.map(instant),
+pub(super) fn record(row: &PgRow, at: usize) -> Result<Record, Failure> {
+    let doubt: Option<&str> = get(row, at + 8)?;
+    let executed: Option<bool> = get(row, at + 9)?;
+    let retention: i64 = get(row, at + 6)?;
+    Ok(Record {
+        phase: Phase::from_name(get(row, at)?).ok_or_else(|| unreadable("phase"))?,
+        epoch: epoch(get(row, at + 1)?)?,
+        owner: Owner(u128::from_be_bytes(get(row, at + 2)?)),
+        fingerprint: Fingerprint::new(get(row, at + 3)?),
+        lease_until: instant(get(row, at + 4)?),
+        expires_at: get::<Option<i64>>(row, at + 5)?.map(instant),
         retention: Duration::from_micros(retention.try_into().map_err(|_| unreadable("retention"))?),
-        changed_at: instant(changed_at),
+        changed_at: instant(get(row, at + 7)?),
         doubt: doubt
-            .map(|name| Doubt::from_name(&name).ok_or_else(|| unreadable("doubt")))
+            .map(|name| Doubt::from_name(name).ok_or_else(|| unreadable("doubt")))
             .transpose()?,
-        completion: match executed {
-            Some(executed) => Some(Completion {
-                executed,
-                envelope: ok.map(|ok| envelope(ok, status, head, body)).transpose()?,
-            }),
-            None => None,
-        },
-        evidence: actor.zip(reason).map(|(actor, reason)| Evidence {
-            actor: actor.into(),
-            reason: reason.into(),
-        }),
-        tenant: Tenant(tenant.cast_unsigned()),
-    };
-    Ok(Some(Standing {
-        record,
-        version,
-        awaited,
-    }))
+        completion: executed
+            .map(|executed| {
+                let envelope = envelope(row, at + 10)?;
+                Ok::<_, Failure>(Completion { executed, envelope })
+            })
+            .transpose()?,
+        evidence: evidence(row, at + 14)?,
+        tenant: Tenant(get::<i64>(row, at + 16)?.cast_unsigned()),
+    })
 }
 
-pub(super) fn epoch(stored: i64) -> Result<u64, Failure> {
+fn epoch(stored: i64) -> Result<u64, Failure> {
     stored.try_into().map_err(|_| unreadable("epoch"))
 }
 
-fn envelope(
-    ok: bool,
-    status: Option<i32>,
-    head: Option<Vec<u8>>,
-    body: Option<Vec<u8>>,
-) -> Result<Envelope, Failure> {
-    Ok(Envelope {
+fn envelope(row: &PgRow, at: usize) -> Result<Option<Envelope>, Failure> {
+    let Some(ok) = get::<Option<bool>>(row, at)? else {
+        return Ok(None);
+    };
+    Ok(Some(Envelope {
         ok,
-        status: status
-            .and_then(|status| status.try_into().ok())
-            .ok_or_else(|| unreadable("answer_status"))?,
-        head: head.map(Into::into),
-        body: body.ok_or_else(|| unreadable("answer_body"))?.into(),
-    })
+        status: get::<i32>(row, at + 1)?
+            .try_into()
+            .map_err(|_| unreadable("answer_status"))?,
+        head: get::<Option<&[u8]>>(row, at + 2)?.map(Into::into),
+        body: get::<&[u8]>(row, at + 3)?.into(),
+    }))
+}
+
+fn evidence(row: &PgRow, at: usize) -> Result<Option<Evidence>, Failure> {
+    let (actor, reason): (Option<&str>, Option<&str>) = (get(row, at)?, get(row, at + 1)?);
+    Ok(actor.zip(reason).map(|(actor, reason)| Evidence {
+        actor: actor.into(),
+        reason: reason.into(),
+    }))
 }

@@ -19,67 +19,48 @@ macro_rules! open_of {
     };
 }
 
-/// A row of `held` in three columns, as [`held`](super::rows::held) reads it: whether somebody waits, the claim, and how it ended.
-/// Two composites, because each column of a result costs the server something even where it is null, and a new key has none of them.
-macro_rules! standing {
+macro_rules! columns {
     () => {
-        "held.awaited, row(held.xmin::text, phase, epoch, owner, fingerprint, lease_until, retention, changed_at, tenant), \
-         row(expires_at, doubt, executed, answer_ok, answer_status, answer_head, answer_body, actor, reason)"
+        "phase, epoch, owner, fingerprint, lease_until, expires_at, retention, changed_at, doubt, executed, \
+         answer_ok, answer_status, answer_head, answer_body, actor, reason, tenant"
     };
 }
 
-/// What is asked about a record that the rule will be asked about: the time, and what stands there.
-macro_rules! found {
-    () => {
-        concat!(time!(), ", ", forgetful!(), ", ", standing!())
-    };
-}
+pub(super) const LOAD: &str = concat!(
+    "select ",
+    time!(),
+    ", ",
+    forgetful!(),
+    ", held.xmin::text, awaited, ",
+    columns!(),
+    " from (select) as always left join tollgate.idempotency as held on key = $1"
+);
 
-/// Claims a key that is absent.
-macro_rules! mine {
-    ($unless:literal) => {
+/// Claims a key that is absent, for epoch 1.
+///
+/// Plain on purpose. Every new key pays for this statement, and most of what a statement as small as this costs is not what it does but
+/// what it might have to do: each join, each subquery and each column of a result that the server sets up for it. Where the key exists
+/// already, nothing is written and nothing is locked, so a replay costs no flush, and the general way finds out what stands there.
+macro_rules! begin {
+    ($unless:expr) => {
         concat!(
-            "mine as (insert into tollgate.idempotency \
-                (key, phase, epoch, owner, fingerprint, lease_until, retention, changed_at, tenant) \
-                select $1, $2, 1, $3, $4, ",
+            "insert into tollgate.idempotency (key, phase, epoch, owner, fingerprint, lease_until, retention, changed_at, tenant) \
+             select $1, $2, 1, $3, $4, ",
             later!("$5"),
             ", $6, clock.now, $7 from ",
             read_once!(),
             " where not ",
             forgetful!(),
             $unless,
-            " on conflict (key) do nothing returning epoch)"
+            " on conflict (key) do nothing"
         )
     };
 }
 
-pub(super) const LOAD: &str = concat!(
-    "select ",
-    found!(),
-    " from (select) as always left join tollgate.idempotency as held on key = $1"
-);
+pub(super) const BEGIN: &str = begin!("");
 
-/// Claims a key that is absent, and tells its epoch in the last column; else tells what stands there, and then writes nothing and locks
-/// nothing: a replay costs no flush. No row at all when the claim in the way was committed while this ran.
-pub(super) const BEGIN: &str = concat!(
-    "with ",
-    mine!(""),
-    " select null, null, null, null, null, epoch from mine union all select ",
-    found!(),
-    ", null from tollgate.idempotency as held where key = $1 and not exists (select from mine)"
-);
-
-/// As [`BEGIN`], unless too many ($8) outcomes of the tenant are unknown, which it tells in one more column. They are counted before the
-/// claim is made, by a statement that sees what was committed before it began.
-pub(super) const BEGIN_WITHIN: &str = concat!(
-    "with crowd as materialized (select ",
-    open_of!("$7", "$8"),
-    " >= $8 as crowded), ",
-    mine!(" and not (select crowded from crowd)"),
-    " select null, null, null, null, null, epoch, null from mine union all select ",
-    found!(),
-    ", null, crowded from crowd left join tollgate.idempotency as held on key = $1 where not exists (select from mine)"
-);
+/// As [`BEGIN`], unless so many ($8) outcomes of the tenant are unknown, as far as was committed when the statement began.
+pub(super) const BEGIN_WITHIN: &str = begin!(concat!(" and ", open_of!("$7", "$8"), " < $8"));
 
 /// How many outcomes of a tenant are unknown, at most so many.
 pub(super) const OPEN_OF: &str = concat!("select ", open_of!("$1", "$2"));
@@ -120,12 +101,12 @@ pub(super) const NOW: &str = concat!("select ", time!());
 
 /// Ends a doubt, if nobody waits for that. Absence is declared only from a look that began after the owner's lease had lapsed.
 pub(super) const RESOLVE: &str = concat!(
-    "update tollgate.idempotency as held set phase = $3, doubt = null, executed = $4, answer_ok = $5, \
+    "with ",
+    clock!(),
+    " update tollgate.idempotency as held set phase = $3, doubt = null, executed = $4, answer_ok = $5, \
      answer_status = $6, answer_head = $7, answer_body = $8, actor = $9, reason = $10, changed_at = clock.now, expires_at = ",
     later!("held.retention"),
-    " from ",
-    read_once!(),
-    " where key = $1 and epoch = $2 and (phase = 'unknown' or (phase = 'armed' and lease_until < clock.now)) \
+    " from clock where key = $1 and epoch = $2 and (phase = 'unknown' or (phase = 'armed' and lease_until < clock.now)) \
      and ($3 = 'completed' or lease_until < least($11, clock.now)) and not awaited"
 );
 
@@ -159,9 +140,9 @@ pub(super) const UPDATE: &str = concat!(
 );
 
 pub(super) const INSERT: &str = concat!(
-    "insert into tollgate.idempotency (key, phase, epoch, owner, fingerprint, lease_until, expires_at, retention, changed_at, \
-     doubt, executed, answer_ok, answer_status, answer_head, answer_body, actor, reason, tenant) \
-     select $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18 where ",
+    "insert into tollgate.idempotency (key, ",
+    columns!(),
+    ") select $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18 where ",
     remembered!(),
     " on conflict (key) do nothing"
 );
@@ -176,7 +157,7 @@ pub(super) const UNRESOLVED: &str = concat!(
      lapsed as (select key from tollgate.idempotency, clock \
         where phase = 'armed' and lease_until < clock.now and key > $1 order by key limit $2) \
      select key, ",
-    standing!(),
+    columns!(),
     " from tollgate.idempotency as held where key in (select key from unknown union all select key from lapsed) \
      order by key limit $2"
 );

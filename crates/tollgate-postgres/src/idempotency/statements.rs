@@ -173,14 +173,17 @@ pub(super) const SWEEP: &str = concat!(
      returning case when due.awaited then pg_notify('tollgate', encode(held.key, 'hex')) end"
 );
 
-/// An answer becomes a tombstone; a tombstone, a released key, and a claim that was never armed go.
+/// An answer becomes a tombstone; a tombstone, a released key, and a claim that was never armed go. Two looks, since one that asks for
+/// either reads the whole table.
 pub(super) const COLLECT: &str = concat!(
     "with ",
     clock!(),
-    ", due as materialized (select key, phase from tollgate.idempotency as held, clock \
-        where (phase in ('completed', 'released', 'expired') and expires_at <= clock.now) \
-        or (phase = 'prepared' and lease_until < clock.now and lease_until < clock.now - retention) \
+    ", ended as materialized (select key, phase from tollgate.idempotency as held, clock \
+        where phase in ('completed', 'released', 'expired') and expires_at <= clock.now limit $2 for update of held skip locked), \
+     abandoned as materialized (select key, phase from tollgate.idempotency as held, clock \
+        where phase = 'prepared' and lease_until < clock.now and lease_until < clock.now - retention \
         limit $2 for update of held skip locked), \
+     due as materialized (select key, phase from ended union all select key, phase from abandoned limit $2), \
      spent as (update tollgate.idempotency as held set phase = 'expired', executed = null, answer_ok = null, \
         answer_status = null, answer_head = null, answer_body = null, changed_at = clock.now, \
         expires_at = ",

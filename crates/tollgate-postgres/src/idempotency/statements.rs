@@ -1,8 +1,7 @@
 //! What is asked of the database.
 //!
 //! Each of the rule's transitions that a guarded call goes through is one guarded statement: it writes if its `where` says that the rule
-//! would, and else tells what stands there, or that the general way has to be gone ([`LOAD`], the rule, then [`UPDATE`], [`INSERT`] or
-//! [`REMOVE`]).
+//! would, and nothing otherwise. Then the general way has to be gone: [`LOAD`], the rule, then [`UPDATE`], [`INSERT`] or [`REMOVE`].
 
 use crate::session::{clock, forgetful, later, read_once, time};
 

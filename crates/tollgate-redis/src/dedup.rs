@@ -3,7 +3,7 @@
 use crate::Redis;
 use crate::error::unreadable;
 use crate::reply::Reply;
-use crate::script::micros;
+use crate::script::{Due, micros};
 use std::time::Duration;
 use tollgate_core::store::dedup::{Claim, Claimed, DedupStore, EventKey, Ticket};
 use tollgate_core::store::{Boxed, StoreError};
@@ -45,12 +45,15 @@ impl DedupStore for Redis {
     fn forget(&self, limit: u32) -> Boxed<u64> {
         let this = self.clone();
         Box::pin(async move {
-            let index = this.key("events");
-            let indexes = [index.clone()];
-            this.upkeep(&this.scripts().forget, &index, &indexes, None, limit, |member| {
-                this.event_key(member)
-            })
-            .await
+            let indexes = [this.key("events")];
+            let due = Due {
+                index: &indexes[0],
+                what: "others",
+                indexes: &indexes,
+                kind: "event",
+                first: None,
+            };
+            this.upkeep(&this.scripts().forget, due, limit).await
         })
     }
 }

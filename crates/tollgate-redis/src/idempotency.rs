@@ -1,15 +1,17 @@
-//! Idempotency records: one hash each; the rule runs in the server, one script per transition.
+//! Idempotency records: one string each; the rule runs in the server, one script per transition.
 
 use crate::Redis;
 use crate::error::unreadable;
-use crate::record::{completion, doubt, record, tenant};
+use crate::record::{self, doubt, tenant};
 use crate::reply::Reply;
-use crate::script::{BATCH, micros};
+use crate::script::{Due, Script, micros};
+use redis::{Cmd, Value};
+use std::collections::BTreeSet;
 use std::time::Duration;
 use tollgate_core::Timestamp;
 use tollgate_core::store::idempotency::{
-    Begin, Begun, Completion, Doubt, Held, IdempotencyStore, Phase, Record, RecordKey, Resolution, Resolve,
-    Resolved, Settled, Settlement, Tenant, Token, Unresolved,
+    Begin, Begun, Doubt, Held, IdempotencyStore, Phase, Record, RecordKey, Resolution, Resolve,
+    Resolved, Settled, Settlement, Token, Unresolved,
 };
 use tollgate_core::store::{Boxed, Capabilities, StoreError};
 
@@ -23,7 +25,7 @@ impl IdempotencyStore for Redis {
     fn now(&self) -> Boxed<Timestamp> {
         let this = self.clone();
         Box::pin(async move {
-            let keys = vec![this.key("open")];
+            let keys = vec![this.indexes()[0].clone()];
             this.run(&this.scripts().now, keys, Vec::new(), |mut reply| {
                 reply.number().map(Timestamp::from_unix_micros)
             })
@@ -34,58 +36,55 @@ impl IdempotencyStore for Redis {
     fn begin(&self, begin: Begin) -> Boxed<Begun> {
         let this = self.clone();
         Box::pin(async move {
-            let arguments = vec![
-                begin.key.as_bytes().to_vec(),
-                begin.fingerprint.as_bytes().to_vec(),
-                begin.owner.0.to_be_bytes().to_vec(),
-                micros(begin.lease),
-                micros(begin.retention),
-                Vec::from(if begin.arm { b"1" } else { b"0" }),
-                name_of(begin.tenant),
-                cap(&begin),
-            ];
-            this.run(&this.scripts().begin, this.keys(&begin.key), arguments, |reply| {
-                begun(reply, &begin)
-            })
-            .await
+            let script = &this.scripts().begin;
+            let mut question = this.about(script, &begin.key);
+            question
+                .arg(record::claim(&begin, &micros(begin.retention)))
+                .arg(micros(begin.lease))
+                .arg(if begin.arm { "1" } else { "0" })
+                .arg(cap(&begin));
+            this.ask(script, question, |reply| begun(reply, &begin)).await
         })
     }
 
     fn arm(&self, token: Token, lease: Duration) -> Boxed<Held> {
         let this = self.clone();
         Box::pin(async move {
-            let arguments = held_with(&token, lease);
-            this.run(&this.scripts().arm, this.keys(&token.key), arguments, held)
-                .await
+            let script = &this.scripts().arm;
+            let mut question = this.about(script, &token.key);
+            question.arg(record::holder(&token)).arg(micros(lease));
+            this.ask(script, question, held).await
         })
     }
 
     fn renew(&self, token: Token, lease: Duration) -> Boxed<Held> {
         let this = self.clone();
         Box::pin(async move {
-            let arguments = held_with(&token, lease);
-            this.run(&this.scripts().renew, this.keys(&token.key), arguments, held)
-                .await
+            let script = &this.scripts().renew;
+            let mut question = this.about(script, &token.key);
+            question.arg(record::holder(&token)).arg(micros(lease));
+            this.ask(script, question, held).await
         })
     }
 
     fn settle(&self, token: Token, settlement: &Settlement) -> Boxed<Settled> {
         let this = self.clone();
         let (phase, doubt, completion) = match settlement {
-            Settlement::Completed(completion) => (Phase::Completed, None, Some(completion.clone())),
+            Settlement::Completed(completion) => (Phase::Completed, None, Some(completion)),
             Settlement::Released => (Phase::Released, None, None),
             Settlement::Unknown(doubt) => (Phase::Unknown, Some(*doubt), None),
         };
+        let answer = record::answer(completion);
         Box::pin(async move {
-            let mut arguments = holder(&token);
-            arguments.extend([
-                phase.as_str().into(),
-                doubt.map_or("", Doubt::as_str).into(),
-                micros(this.forget_after()),
-            ]);
-            arguments.extend(completion.iter().flat_map(pairs));
-            this.run(&this.scripts().settle, this.keys(&token.key), arguments, settled)
-                .await
+            let script = &this.scripts().settle;
+            let mut question = this.about(script, &token.key);
+            question
+                .arg(record::holder(&token))
+                .arg(phase.as_str())
+                .arg(doubt.map_or("", Doubt::as_str))
+                .arg(micros(this.forget_after()))
+                .arg(answer);
+            this.ask(script, question, settled).await
         })
     }
 
@@ -96,128 +95,134 @@ impl IdempotencyStore for Redis {
                 Resolution::Completed(completion) => (Phase::Completed, Some(completion)),
                 Resolution::Released => (Phase::Released, None),
             };
-            let mut arguments = vec![
-                resolve.key.as_bytes().to_vec(),
-                resolve.epoch.to_string().into(),
-                phase.as_str().into(),
-                resolve.evidence.actor.as_bytes().to_vec(),
-                resolve.evidence.reason.as_bytes().to_vec(),
-                micros(this.forget_after()),
-                resolve.as_of.unix_micros().to_string().into(),
-            ];
-            arguments.extend(completion.into_iter().flat_map(pairs));
-            this.run(
-                &this.scripts().resolve,
-                this.keys(&resolve.key),
-                arguments,
-                resolved,
-            )
-            .await
+            let script = &this.scripts().resolve;
+            let mut question = this.about(script, &resolve.key);
+            question
+                .arg(resolve.epoch)
+                .arg(phase.as_str())
+                .arg(record::evidence(&resolve.evidence))
+                .arg(micros(this.forget_after()))
+                .arg(resolve.as_of.unix_micros())
+                .arg(record::answer(completion));
+            this.ask(script, question, resolved).await
         })
     }
 
     fn get(&self, key: RecordKey) -> Boxed<Option<Record>> {
         let this = self.clone();
         Box::pin(async move {
-            let mut ask = redis::cmd("HGETALL");
-            ask.arg(this.record_key(key.as_bytes()));
-            let fields = this.read(ask).await?.all()?;
-            if fields.is_empty() {
-                return Ok(None);
+            let mut ask = redis::cmd("GET");
+            ask.arg(this.record_key(&key));
+            match this.read(ask).await? {
+                Value::Nil => Ok(None),
+                Value::BulkString(stored) => record::record(&stored).map(Some),
+                _ => Err(unreadable()),
             }
-            record(fields).map(Some)
         })
     }
 
     fn unresolved(&self, after: Option<RecordKey>, limit: u32) -> Boxed<Vec<Unresolved>> {
         let this = self.clone();
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        Box::pin(async move {
-            let (mut after, mut open) = (after, Vec::new());
-            while open.len() < limit {
-                // more are looked at than are asked for: armed ones within their lease are in the index too
-                let members = this.open_after(after).await?;
-                let Some(last) = members.last() else { break };
-                after = Some(*last);
-                open.extend(this.decide_open(&members).await?);
-            }
-            open.truncate(limit);
-            Ok(open)
-        })
+        Box::pin(async move { this.list(after, limit).await })
     }
 
     fn sweep(&self, limit: u32) -> Boxed<u64> {
         let this = self.clone();
         Box::pin(async move {
-            let indexes = this.indexes();
-            this.upkeep(
-                &this.scripts().sweep,
-                &indexes[1],
-                &indexes,
-                None,
-                limit,
-                |member| this.record_key(member),
-            )
-            .await
+            let due = this.watched(CLAIMS, None);
+            this.upkeep(&this.scripts().sweep, due, limit).await
         })
     }
 
     fn collect(&self, tombstone: Duration, limit: u32) -> Boxed<u64> {
         let this = self.clone();
         Box::pin(async move {
-            let (indexes, tombstone) = (this.indexes(), Some(micros(tombstone)));
-            this.upkeep(
-                &this.scripts().collect,
-                &indexes[2],
-                &indexes,
-                tombstone,
-                limit,
-                |member| this.record_key(member),
-            )
-            .await
+            let due = this.watched("others", Some(micros(tombstone)));
+            this.upkeep(&this.scripts().collect, due, limit).await
         })
     }
 }
 
+/// The part of the watch where claims stand.
+const CLAIMS: &str = "claims";
+
 impl Redis {
-    fn record_key(&self, name: &[u8]) -> Vec<u8> {
-        self.key_of("record", name)
+    fn record_key(&self, key: &RecordKey) -> Vec<u8> {
+        self.key_of(RECORD, key.as_bytes())
     }
 
-    /// The indexes, in the order in which the scripts know them.
-    fn indexes(&self) -> Vec<Vec<u8>> {
-        ["open", "armed", "due", "doubtful"]
-            .map(|index| self.key(index))
-            .into()
+    /// A question to a script about one record: its keys, and the record's name in the indexes.
+    fn about(&self, script: &Script, key: &RecordKey) -> Cmd {
+        let indexes = self.indexes();
+        let mut question = script.over(indexes.len() + 1);
+        question.arg(indexes).arg(self.record_key(key)).arg(key.as_bytes());
+        question
     }
 
-    /// What a script about one record is given.
-    fn keys(&self, key: &RecordKey) -> Vec<Vec<u8>> {
-        let mut keys = self.indexes();
-        keys.push(self.record_key(key.as_bytes()));
-        keys
+    fn watched(&self, what: &'static str, first: Option<Vec<u8>>) -> Due<'_> {
+        let indexes = self.indexes();
+        Due {
+            index: &indexes[0],
+            what,
+            indexes,
+            kind: RECORD,
+            first,
+        }
     }
 
-    /// The next names in the index of what is armed or unknown.
-    async fn open_after(&self, after: Option<RecordKey>) -> Result<Vec<RecordKey>, StoreError> {
+    /// What is unresolved, by name: unknown ones have an index by name, and claims whose lease lapsed are few, unless nobody sweeps.
+    /// Those are looked for first: what the sweep makes unknown in between is met again among the unknown ones.
+    async fn list(&self, after: Option<RecordKey>, limit: usize) -> Result<Vec<Unresolved>, StoreError> {
+        let (mut after, mut found) = (after, Vec::new());
+        let mut lapsed = self.lapsed_claims().await?;
+        while found.len() < limit {
+            let unknown = self.unknown_after(after).await?;
+            let more = unknown.len() >= PAGE;
+            let last = unknown.last().copied().filter(|_| more);
+            let (mut names, later): (BTreeSet<_>, _) =
+                lapsed.into_iter().partition(|name| last.is_none_or(|last| *name <= last));
+            lapsed = later;
+            names.extend(unknown);
+            let names: Vec<_> = names.into_iter().filter(|name| Some(*name) > after).collect();
+            for names in names.chunks(PAGE) {
+                if found.len() < limit {
+                    found.extend(self.decide_open(names).await?);
+                }
+            }
+            if !more {
+                break;
+            }
+            after = last;
+        }
+        found.truncate(limit);
+        Ok(found)
+    }
+
+    /// The claims whose lease has lapsed.
+    async fn lapsed_claims(&self) -> Result<BTreeSet<RecordKey>, StoreError> {
+        let due = &self.scripts().due;
+        let mut question = due.over(1);
+        question.arg(&self.indexes()[0]).arg(-1).arg(CLAIMS);
+        self.ask(due, question, names).await
+    }
+
+    /// The next names in the index of what is unknown.
+    async fn unknown_after(&self, after: Option<RecordKey>) -> Result<Vec<RecordKey>, StoreError> {
         let from = after.map_or_else(|| b"-".to_vec(), |key| [&b"("[..], key.as_bytes()].concat());
         let mut ask = redis::cmd("ZRANGEBYLEX");
-        ask.arg(self.key("open"))
+        ask.arg(&self.indexes()[1])
             .arg(from)
             .arg("+")
             .arg("LIMIT")
             .arg(0)
-            .arg(BATCH);
-        let members = self.read(ask).await?.all()?;
-        members
-            .into_iter()
-            .map(|member| member.try_into().map(RecordKey::new).map_err(|_| unreadable()))
-            .collect()
+            .arg(PAGE);
+        names(Reply::of(self.read(ask).await?)?)
     }
 
     async fn decide_open(&self, names: &[RecordKey]) -> Result<Vec<Unresolved>, StoreError> {
-        let mut keys = self.indexes();
-        keys.extend(names.iter().map(|key| self.record_key(key.as_bytes())));
+        let mut keys = self.indexes().to_vec();
+        keys.extend(names.iter().map(|key| self.record_key(key)));
         self.run(&self.scripts().unresolved, keys, Vec::new(), |mut reply| {
             let mut open = Vec::new();
             for key in names {
@@ -231,9 +236,17 @@ impl Redis {
     }
 }
 
-/// A tenant in the index and the record: at a fixed width, so that its names stand together.
-fn name_of(tenant: Tenant) -> Vec<u8> {
-    format!("{:016x}", tenant.0).into()
+/// What a record's key is called.
+const RECORD: &str = "record";
+
+/// How many names are looked at in one script.
+const PAGE: usize = 128;
+
+fn names<T: FromIterator<RecordKey>>(reply: Reply) -> Result<T, StoreError> {
+    let names = reply.all()?.into_iter();
+    names
+        .map(|name| name.try_into().map(RecordKey::new).map_err(|_| unreadable()))
+        .collect()
 }
 
 fn cap(begin: &Begin) -> Vec<u8> {
@@ -243,38 +256,6 @@ fn cap(begin: &Begin) -> Vec<u8> {
     }
 }
 
-fn holder(token: &Token) -> Vec<Vec<u8>> {
-    vec![
-        token.key.as_bytes().to_vec(),
-        token.epoch.to_string().into(),
-        token.owner.0.to_be_bytes().to_vec(),
-    ]
-}
-
-fn held_with(token: &Token, lease: Duration) -> Vec<Vec<u8>> {
-    let mut arguments = holder(token);
-    arguments.push(micros(lease));
-    arguments
-}
-
-/// A completion as pairs of field and value; what is not there has no pair.
-fn pairs(completion: &Completion) -> Vec<Vec<u8>> {
-    let flag = |flag: bool| Vec::from(if flag { b"1" } else { b"0" });
-    let mut pairs = vec![b"executed".to_vec(), flag(completion.executed)];
-    if let Some(envelope) = &completion.envelope {
-        pairs.extend([b"ok".to_vec(), flag(envelope.ok)]);
-        pairs.extend([b"status".to_vec(), envelope.status.to_string().into()]);
-        pairs.extend(
-            envelope
-                .head
-                .iter()
-                .flat_map(|head| [b"head".to_vec(), head.to_vec()]),
-        );
-        pairs.extend([b"body".to_vec(), envelope.body.to_vec()]);
-    }
-    pairs
-}
-
 fn begun(mut reply: Reply, begin: &Begin) -> Result<Begun, StoreError> {
     Ok(match reply.word()?.as_str() {
         "acquired" => Begun::Acquired(Token {
@@ -282,11 +263,7 @@ fn begun(mut reply: Reply, begin: &Begin) -> Result<Begun, StoreError> {
             epoch: reply.number()?,
             owner: begin.owner,
         }),
-        "replay" => {
-            let executed = reply.maybe()?;
-            let answer = [reply.maybe()?, reply.maybe()?, reply.maybe()?, reply.maybe()?];
-            Begun::Replay(completion(executed, answer)?.ok_or_else(unreadable)?)
-        }
+        "replay" => Begun::Replay(record::completion(&reply.bytes()?)?.ok_or_else(unreadable)?),
         "in_flight" => Begun::InFlight {
             retry_after: Duration::from_micros(reply.number()?),
         },

@@ -2,6 +2,7 @@
 
 use crate::connection::Connection;
 use crate::error::{ConnectError, Failure, Weakness};
+use crate::record::hex;
 use crate::script::Scripts;
 use redis::Cmd;
 use std::collections::HashMap;
@@ -99,6 +100,7 @@ struct Shared {
     scripts: Scripts,
     server: String,
     prefix: String,
+    indexes: [Vec<u8>; 3],
     forget_after: Duration,
     weaknesses: Vec<Weakness>,
 }
@@ -129,7 +131,7 @@ impl Redis {
         // in a cluster: is this prefix here?
         ask::<i64>(
             &connection,
-            redis::cmd("EXISTS").arg(format!("{{{}}}:open", settings.prefix)),
+            redis::cmd("EXISTS").arg(key(&settings.prefix, "watch")),
         )
         .await
         .map_err(unreachable)?;
@@ -142,6 +144,7 @@ impl Redis {
                 connection,
                 scripts: Scripts::new(clock),
                 server,
+                indexes: ["watch", "unknown", "doubtful"].map(|index| key(&settings.prefix, index)),
                 prefix: settings.prefix,
                 forget_after: settings.forget_after,
                 weaknesses,
@@ -181,21 +184,28 @@ impl Redis {
 
     /// A key of ours: the prefix as hash tag, then what it is.
     pub(crate) fn key(&self, what: &str) -> Vec<u8> {
-        format!("{{{}}}:{what}", self.shared.prefix).into()
+        key(&self.shared.prefix, what)
     }
 
     /// The key of a record: its name in hexadecimal, so that a person can type it.
     pub(crate) fn key_of(&self, kind: &str, name: &[u8]) -> Vec<u8> {
-        use fmt::Write;
-        let mut what = String::with_capacity(kind.len() + 1 + 2 * name.len());
-        what.push_str(kind);
-        what.push(':');
-        for byte in name {
-            // writing to a string does not fail
-            let _ = write!(what, "{byte:02x}");
+        let prefix = self.shared.prefix.as_bytes();
+        let mut key = Vec::with_capacity(prefix.len() + kind.len() + 4 + 2 * name.len());
+        for part in [b"{", prefix, b"}:", kind.as_bytes(), b":"] {
+            key.extend_from_slice(part);
         }
-        self.key(&what)
+        hex(name, &mut key);
+        key
     }
+
+    /// The indexes of the idempotency records, in the order in which the scripts know them.
+    pub(crate) fn indexes(&self) -> &[Vec<u8>; 3] {
+        &self.shared.indexes
+    }
+}
+
+fn key(prefix: &str, what: &str) -> Vec<u8> {
+    format!("{{{prefix}}}:{what}").into()
 }
 
 impl fmt::Debug for Redis {

@@ -3,7 +3,7 @@
 use crate::Redis;
 use crate::error::Failure;
 use crate::reply::Reply;
-use redis::{Cmd, ErrorKind, RedisResult, ServerErrorKind, Value};
+use redis::{Arg, Cmd, ErrorKind, ServerErrorKind, Value};
 use std::time::Duration;
 use tollgate_core::store::StoreError;
 
@@ -36,10 +36,10 @@ macro_rules! scripts {
 
 scripts! {
     now: false, ["now"];
-    begin: true, ["record", "begin"];
+    begin: true, ["begin_new", "record", "begin"];
     arm: true, ["record", "arm"];
     renew: true, ["record", "renew"];
-    settle: true, ["record", "settle"];
+    settle: true, ["settle_completed", "record", "settle"];
     resolve: true, ["record", "resolve"];
     unresolved: false, ["record", "unresolved"];
     sweep: true, ["record", "sweep"];
@@ -60,23 +60,28 @@ impl Script {
         Self { code, hash, writes }
     }
 
-    /// The command that runs it by its hash, or by its text.
-    fn command(&self, by_hash: bool, keys: &[Vec<u8>], arguments: &[Vec<u8>]) -> Cmd {
-        let mut command = if by_hash {
-            redis::cmd("EVALSHA").arg(&self.hash).take()
-        } else {
-            redis::cmd("EVAL").arg(&self.code).take()
-        };
-        command.arg(keys.len()).arg(keys).arg(arguments);
+    /// A question to it, by its hash, over so many keys: these and then its arguments are still to be added.
+    pub(crate) fn over(&self, keys: usize) -> Cmd {
+        let mut question = Cmd::with_capacity(keys + 12, 512);
+        question.arg("EVALSHA").arg(&self.hash).arg(keys);
+        question
+    }
+
+    /// The same question by its text.
+    fn by_text(&self, question: &Cmd) -> Cmd {
+        let mut command = redis::cmd("EVAL");
+        command.arg(&self.code);
+        for argument in question.args_iter().skip(2) {
+            if let Arg::Simple(bytes) = argument {
+                command.arg(bytes);
+            }
+        }
         command
     }
 }
 
 impl Redis {
-    /// Runs a script: by its hash, and by its text when the server does not know it (new, restarted, or flushed). By its text,
-    /// because a script that is loaded first may be flushed again before it is called.
-    ///
-    /// An answer that cannot be read comes too late to say that nothing was written.
+    /// Runs a script over these keys with these arguments.
     pub(crate) async fn run<T>(
         &self,
         script: &Script,
@@ -84,9 +89,24 @@ impl Redis {
         arguments: Vec<Vec<u8>>,
         read: impl FnOnce(Reply) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        let mut found = self.send(script.command(true, &keys, &arguments)).await;
+        let mut question = script.over(keys.len());
+        question.arg(keys).arg(arguments);
+        self.ask(script, question, read).await
+    }
+
+    /// Asks a script a [question](Script::over): by its hash, and by its text when the server does not know it (new, restarted, or
+    /// flushed). By its text, because a script that is loaded first may be flushed again before it is called.
+    ///
+    /// An answer that cannot be read comes too late to say that nothing was written.
+    pub(crate) async fn ask<T>(
+        &self,
+        script: &Script,
+        question: Cmd,
+        read: impl FnOnce(Reply) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let mut found = self.connection().send(&question).await;
         if matches!(&found, Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript)) {
-            found = self.send(script.command(false, &keys, &arguments)).await;
+            found = self.connection().send(&script.by_text(&question)).await;
         }
         let value = found.map_err(|error| Failure::of(&error).into_store_error(script.writes))?;
         Reply::of(value).and_then(read).map_err(|error| {
@@ -99,51 +119,35 @@ impl Redis {
     }
 
     /// Asks for something that only reads.
-    pub(crate) async fn read(&self, command: Cmd) -> Result<Reply, StoreError> {
-        let value = self
-            .send(command)
+    pub(crate) async fn read(&self, command: Cmd) -> Result<Value, StoreError> {
+        self.connection()
+            .send(&command)
             .await
-            .map_err(|error| Failure::of(&error).into_store_error(false))?;
-        Reply::of(value)
+            .map_err(|error| Failure::of(&error).into_store_error(false))
     }
 
-    async fn send(&self, command: Cmd) -> RedisResult<Value> {
-        self.connection().send(&command).await
-    }
-
-    /// Runs a script over what is due in an index, in batches, until `limit` records changed or nothing is left.
-    pub(crate) async fn upkeep(
-        &self,
-        script: &Script,
-        index: &[u8],
-        indexes: &[Vec<u8>],
-        first: Option<Vec<u8>>,
-        limit: u32,
-        key_of: impl Fn(&[u8]) -> Vec<u8>,
-    ) -> Result<u64, StoreError> {
+    /// Runs a script over what is due, in batches, until `limit` records changed or nothing is left.
+    pub(crate) async fn upkeep(&self, script: &Script, due: Due<'_>, limit: u32) -> Result<u64, StoreError> {
         let mut changed = 0u64;
         while changed < u64::from(limit) {
             let batch = BATCH.min(u64::from(limit) - changed);
+            let mut question = self.scripts().due.over(1);
+            question.arg(due.index).arg(batch).arg(due.what);
             let members = self
-                .run(
-                    &self.scripts().due,
-                    vec![index.to_vec()],
-                    vec![batch.to_string().into()],
-                    Reply::all,
-                )
+                .ask(&self.scripts().due, question, Reply::all)
                 .await
                 .map_err(|error| since(error, changed))?;
             if members.is_empty() {
                 break;
             }
-            let keys = indexes
-                .iter()
-                .cloned()
-                .chain(members.iter().map(|member| key_of(member)))
-                .collect();
-            let arguments = first.iter().cloned().chain(members).collect();
+            let mut question = script.over(due.indexes.len() + members.len());
+            question.arg(due.indexes);
+            for member in &members {
+                question.arg(self.key_of(due.kind, member));
+            }
+            question.arg(&due.first).arg(&members);
             let (done, moved, unreadable) = self
-                .run(script, keys, arguments, |mut reply| {
+                .ask(script, question, |mut reply| {
                     Ok((
                         reply.number::<u64>()?,
                         reply.number::<u64>()?,
@@ -162,6 +166,20 @@ impl Redis {
         }
         Ok(changed)
     }
+}
+
+/// What a script of upkeep looks at.
+pub(crate) struct Due<'d> {
+    /// Where it is found.
+    pub(crate) index: &'d [u8],
+    /// Which part of that, as `due.lua` knows it.
+    pub(crate) what: &'static str,
+    /// The keys before the records'.
+    pub(crate) indexes: &'d [Vec<u8>],
+    /// What a record's key is called.
+    pub(crate) kind: &'static str,
+    /// The argument before the members.
+    pub(crate) first: Option<Vec<u8>>,
 }
 
 /// How many records one script handles: the server does nothing else meanwhile.

@@ -1,60 +1,69 @@
--- Before every script about idempotency records: a record is one hash, and stands in the indexes of its prefix.
+-- Before every script about idempotency records: a record is one string, and stands in one or two indexes of its prefix.
 --
---   KEYS[1]  open: by name, armed and unknown ones (for the listing)
---   KEYS[2]  armed: by lease, armed ones (for the sweep)
---   KEYS[3]  due: by time, the others (for the collector)
---   KEYS[4]  doubtful: by tenant and name, unknown ones (for the cap)
---   KEYS[5]  the record, or the first of several
+--   KEYS[1]  watch: by the time at which something has to be done about it, every record but unknown ones (for sweep and collector)
+--   KEYS[2]  unknown: by name, unknown ones (for the listing)
+--   KEYS[3]  doubtful: by tenant and name, unknown ones (for the cap)
+--   KEYS[4]  the record, or the first of several
+--
+-- A record, each part but the last two followed by a space ('-' where there is nothing):
+--
+--   2 epoch owner fingerprint tenant retention lease phase changed expires doubt size answer evidence
+--
+-- `answer` is `size` bytes long, and stays as its writer has packed it; what is left is the evidence. `2` is the version of this form.
 --
 -- Record and indexes change in one script, so they cannot disagree after a crash. Indexes are written first: if the server
--- refuses a write (no memory left, a key of another type), it refuses the first, and the record is as it was. The time to live is
--- set last: one that is over at once takes the record away at once, and a field written after that would stand there alone.
+-- refuses a write (no memory left, a key of another type), it refuses the first, and the record is as it was. The record is always
+-- written as a whole, with its time to live or with none: what is armed or unknown has none, whatever it had before.
 
-local OPEN, ARMED, DUE, DOUBTFUL, RECORD = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+local WATCH, UNKNOWN, DOUBTFUL, RECORD = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local PHASES = { prepared = true, armed = true, completed = true, released = true, unknown = true, expired = true }
-local ANSWER = { 'executed', 'ok', 'status', 'head', 'body' }
+local FORM = '^2 (%d+) (%x+) (%x+) (%x+) (%d+) (%d+) (%l+) (%d+) (%S+) (%S+) ()(%d+) ()'
+local NOTHING = '0 '
 
--- the record without its answer; nil when there is none; nil and an error when it cannot be read
+-- nil when there is none; nil and an error when it cannot be read
 local function load(key)
-  local f = redis.call('HMGET', key, 'v', 'phase', 'epoch', 'owner', 'fingerprint', 'lease', 'expires', 'retention', 'changed', 'doubt', 'actor', 'tenant')
-  if not f[1] then
-    if redis.call('EXISTS', key) == 0 then
-      return nil
-    end
-    return nil, unreadable('the record has no version')
+  local found = redis.call('GET', key)
+  if not found then
+    return nil
   end
-  local record = {
-    phase = f[2], epoch = f[3], owner = f[4], fingerprint = f[5],
-    lease = tonumber(f[6] or ''), expires = f[7] and tonumber(f[7]), retention = tonumber(f[8] or ''),
-    changed = tonumber(f[9] or ''), doubt = f[10], by_evidence = f[11] and true, tenant = f[12],
-  }
-  local whole = f[1] == '1' and PHASES[record.phase] and tonumber(record.epoch or '') and record.owner
-    and record.fingerprint and record.lease and record.retention and record.changed and record.tenant
-  if not whole then
+  local epoch, owner, fingerprint, tenant, retention, lease, phase, changed, expires, doubt, answer, size, from = string.match(found, FORM)
+  local upto = epoch and from + tonumber(size)
+  if not (epoch and PHASES[phase] and (expires == '-' or tonumber(expires)) and upto <= #found + 1) then
     return nil, unreadable('the record was written by another version, or is damaged')
   end
-  return record
+  return {
+    epoch = epoch, owner = owner, fingerprint = fingerprint, tenant = tenant, retention = tonumber(retention),
+    lease = tonumber(lease), phase = phase, changed = changed, expires = tonumber(expires), doubt = doubt,
+    answer = string.sub(found, answer, upto - 1), evidence = string.sub(found, upto),
+  }
 end
 
-local function held_by(record, epoch, owner)
-  return record and record.epoch == epoch and record.owner == owner
-end
-
--- files a record, by its member in the indexes, under what has to look at it next, and when
-local function file(member, phase, at)
-  if phase == 'armed' then
-    redis.call('ZADD', ARMED, text(at), member)
-    redis.call('ZADD', OPEN, 0, member)
-    redis.call('ZREM', DUE, member)
-  elseif phase == 'unknown' then
-    redis.call('ZADD', OPEN, 0, member)
-    redis.call('ZREM', ARMED, member)
-    redis.call('ZREM', DUE, member)
+-- until then the server keeps it; nil: for ever
+local function store(key, record, gone)
+  local value = table.concat({
+    '2', record.epoch, record.owner, record.fingerprint, record.tenant, text(record.retention), text(record.lease), record.phase,
+    record.changed, record.expires and text(record.expires) or '-', record.doubt, record.answer,
+  }, ' ') .. record.evidence
+  if gone then
+    -- rounded up to the millisecond: never too early
+    redis.call('SET', key, value, 'PXAT', text(math.ceil(gone / 1000)))
   else
-    redis.call('ZADD', DUE, text(at), member)
-    redis.call('ZREM', OPEN, member)
-    redis.call('ZREM', ARMED, member)
+    redis.call('SET', key, value)
   end
+end
+
+local function held_by(record, holder)
+  return record and record.epoch .. ' ' .. record.owner == holder
+end
+
+-- Places in the watch. A claim stands by its lease, less 2^53, and so before all that the collector looks at, which stands by its own
+-- time: one index, one entry for each record, two ranges of it.
+local function watch_claim(member, lease_until)
+  redis.call('ZADD', WATCH, text(lease_until - MOST - 1), member)
+end
+
+local function watch_other(member, at)
+  redis.call('ZADD', WATCH, text(at), member)
 end
 
 -- how many outcomes of a tenant are unknown; a name's tenant stands before it, at a fixed width
@@ -62,56 +71,55 @@ local function open_of(tenant)
   return redis.call('ZLEXCOUNT', DOUBTFUL, '[' .. tenant .. ':', '(' .. tenant .. ';')
 end
 
--- takes a record off its tenant's account, on which it stands while it is unknown
+-- takes a record off the list and off its tenant's account, on which it stands while it is unknown
 local function off_the_account(member, record)
   if record.phase == 'unknown' then
+    redis.call('ZREM', UNKNOWN, member)
     redis.call('ZREM', DOUBTFUL, record.tenant .. ':' .. member)
   end
 end
 
--- Armed. From here on nothing but a decision ends the record: PERSIST takes the backstop away.
-local function arm(key, member, lease, at)
-  local lease_until = later(at, lease)
-  file(member, 'armed', lease_until)
-  redis.call('HSET', key, 'phase', 'armed', 'lease', text(lease_until), 'changed', text(at))
-  redis.call('PERSIST', key)
+-- Armed. From here on nothing but a decision ends the record: it has no time to live.
+local function arm(key, member, record, lease, at)
+  record.phase, record.lease, record.changed = 'armed', later(at, lease), text(at)
+  watch_claim(member, record.lease)
+  store(key, record)
+end
+
+-- A claim that nobody needs to settle: the backstop is long, and not the lease, because a record that is gone makes the arm answer
+-- "fenced".
+local function prepare(key, member, record)
+  local gone = later(record.lease, record.retention)
+  watch_other(member, gone)
+  store(key, record, gone)
 end
 
 -- Nobody knows any more.
 local function doubt(key, member, record, why, at)
-  file(member, 'unknown')
+  redis.call('ZADD', UNKNOWN, 0, member)
   redis.call('ZADD', DOUBTFUL, 0, record.tenant .. ':' .. member)
-  redis.call('HSET', key, 'phase', 'unknown', 'doubt', why, 'changed', text(at))
-  redis.call('HDEL', key, 'expires')
-  redis.call('PERSIST', key)
+  redis.call('ZREM', WATCH, member)
+  record.phase, record.doubt, record.changed, record.expires = 'unknown', why, text(at), nil
+  store(key, record)
 end
 
--- Nothing happened. Kept for the retention: it pins the fingerprint. `evidence` is pairs of field and value.
-local function release(key, member, record, at, evidence)
+-- Ended, and kept for the retention; the server itself drops it `and_then` later.
+local function finish(key, member, record, phase, and_then, at)
   local expires = later(at, record.retention)
-  file(member, 'released', expires)
+  watch_other(member, expires)
   off_the_account(member, record)
-  redis.call('HSET', key, 'phase', 'released', 'changed', text(at), 'expires', text(expires), unpack(evidence))
-  redis.call('HDEL', key, 'doubt')
-  expire(key, expires)
+  record.phase, record.doubt, record.changed, record.expires = phase, '-', text(at), expires
+  store(key, record, later(expires, and_then))
 end
 
--- Final. `answer` is pairs of field and value. After the retention the record answers "expired", whether or not a collector
--- has come by; the server itself drops it only `forget_after` later.
+-- Nothing happened. Kept because it pins the fingerprint.
+local function release(key, member, record, at)
+  finish(key, member, record, 'released', 0, at)
+end
+
+-- Final. After the retention the record answers "expired", whether or not a collector has come by; the server itself drops it only
+-- `forget_after` later.
 local function complete(key, member, record, answer, forget_after, at)
-  local expires = later(at, record.retention)
-  file(member, 'completed', expires)
-  off_the_account(member, record)
-  redis.call('HSET', key, 'phase', 'completed', 'changed', text(at), 'expires', text(expires), unpack(answer))
-  redis.call('HDEL', key, 'doubt')
-  expire(key, later(expires, forget_after))
-end
-
--- the arguments from this place on
-local function rest(from)
-  local found = {}
-  for i = from, #ARGV do
-    found[#found + 1] = ARGV[i]
-  end
-  return found
+  record.answer = answer
+  finish(key, member, record, 'completed', forget_after, at)
 end

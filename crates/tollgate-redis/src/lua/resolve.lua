@@ -1,14 +1,7 @@
 -- T9, resolve: evidence ends a doubt. Absence can be declared only by somebody who looked after the owner's lease had lapsed: until
 -- then it may be frozen and still send, behind the back of whoever looked before.
 --
--- ARGV: member, epoch, 'completed' | 'released', actor, reason, forget_after, as_of, then pairs of the answer
-
-local function with_evidence(fields)
-  for _, field in ipairs({ 'actor', ARGV[4], 'reason', ARGV[5] }) do
-    fields[#fields + 1] = field
-  end
-  return fields
-end
+-- ARGV: member, epoch, 'completed' | 'released', evidence, forget_after, as_of, the answer behind its size
 
 local at = now()
 local record, bad = load(RECORD)
@@ -20,10 +13,12 @@ if not in_doubt or record.epoch ~= ARGV[2] then
   return { 'stale' }
 end
 if ARGV[3] == 'completed' then
-  complete(RECORD, ARGV[1], record, with_evidence(rest(8)), tonumber(ARGV[6]), at)
-elseif record.lease >= math.min(tonumber(ARGV[7]), at) then
+  record.evidence = ARGV[4]
+  complete(RECORD, ARGV[1], record, ARGV[7], tonumber(ARGV[5]), at)
+elseif record.lease >= math.min(tonumber(ARGV[6]), at) then
   return { 'too_early', math.max(record.lease - at, 0) + 1000 }
 else
-  release(RECORD, ARGV[1], record, at, with_evidence({}))
+  record.evidence = ARGV[4]
+  release(RECORD, ARGV[1], record, at)
 end
 return { 'resolved' }

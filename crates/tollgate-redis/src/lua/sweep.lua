@@ -5,18 +5,17 @@
 
 local at = now()
 local changed, moved, bad_ones = 0, 0, 0
-for i = 5, #KEYS do
-  local key, member = KEYS[i], ARGV[i - 4]
+for i = 4, #KEYS do
+  local key, member = KEYS[i], ARGV[i - 3]
   local record, bad = load(key)
   if bad then
     bad_ones = bad_ones + 1
-  elseif record and record.phase == 'armed' then
-    if record.lease < at then
-      doubt(key, member, record, 'owner_lost', at)
-      changed, moved = changed + 1, moved + 1
-    end
-  else
-    moved = moved + redis.call('ZREM', ARMED, member)
+  elseif not record or record.phase ~= 'armed' then
+    -- nothing here leaves that behind: somebody's hand did
+    moved = moved + redis.call('ZREM', WATCH, member)
+  elseif record.lease < at then
+    doubt(key, member, record, 'owner_lost', at)
+    changed, moved = changed + 1, moved + 1
   end
 end
 return { changed, moved, bad_ones }

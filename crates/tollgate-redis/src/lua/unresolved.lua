@@ -4,15 +4,15 @@
 
 local at = now()
 local found = {}
-for i = 5, #KEYS do
+for i = 4, #KEYS do
   local record, bad = load(KEYS[i])
   if bad then
     return bad
   end
   if record and (record.phase == 'unknown' or (record.phase == 'armed' and record.lease < at)) then
-    found[i - 4] = { record.tenant, record.epoch, record.phase, record.changed, record.doubt }
+    found[i - 3] = { record.tenant, record.epoch, record.phase, record.changed, record.doubt ~= '-' and record.doubt }
   else
-    found[i - 4] = false
+    found[i - 3] = false
   end
 end
 return found

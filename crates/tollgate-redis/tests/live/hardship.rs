@@ -270,15 +270,21 @@ async fn rubbish_under_a_key_is_never_absent() {
         .map(|byte| format!("{byte:02x}"))
         .collect();
     let key = format!("{{{prefix}}}:record:{name}");
+    store.begin(begin(1)).await.unwrap();
+    let mut hand = server.connection();
+    let whole: String = redis::cmd("GET").arg(&key).query(&mut hand).unwrap();
     for damage in [
-        format!("SET {key} rubbish"),
-        format!("HSET {key} phase completed"),
-        format!("HSET {key} v 2 phase completed epoch 1"),
-        format!("HSET {key} v 1 phase nonsense epoch 1"),
-        format!("RPUSH {key} 1"),
+        &["SET", "rubbish"][..],
+        &["SET", ""],
+        &["SET", &format!("3{}", &whole[1..])],
+        &["SET", &whole.replace(" armed ", " nonsense ")],
+        &["SET", &whole.replace(" 0 ", " 7 short")],
+        &["SET", &whole[..whole.len() - 9]],
+        &["HSET", "v", "1", "phase", "completed"],
+        &["RPUSH", "1"],
     ] {
         server.tell(&format!("DEL {key}"));
-        server.tell(&damage);
+        redis::cmd(damage[0]).arg(&key).arg(&damage[1..]).exec(&mut hand).unwrap();
         let token = Token {
             key: begin(1).key,
             epoch: 1,
@@ -291,8 +297,8 @@ async fn rubbish_under_a_key_is_never_absent() {
             store.get(token.key).await.unwrap_err(),
         ];
         for error in errors {
-            assert_eq!(error.kind(), StoreErrorKind::Unreadable, "{damage}: {error:?}");
-            assert!(!error.may_have_happened(), "{damage}");
+            assert_eq!(error.kind(), StoreErrorKind::Unreadable, "{damage:?}: {error:?}");
+            assert!(!error.may_have_happened(), "{damage:?}");
         }
     }
 }

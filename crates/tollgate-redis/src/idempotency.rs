@@ -10,8 +10,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 use tollgate_core::Timestamp;
 use tollgate_core::store::idempotency::{
-    Begin, Begun, Doubt, Held, IdempotencyStore, Phase, Record, RecordKey, Resolution, Resolve,
-    Resolved, Settled, Settlement, Token, Unresolved,
+    Begin, Begun, Doubt, Held, IdempotencyStore, Phase, Record, RecordKey, Resolution, Resolve, Resolved,
+    Settled, Settlement, Token, Unresolved,
 };
 use tollgate_core::store::{Boxed, Capabilities, StoreError};
 
@@ -156,7 +156,10 @@ impl Redis {
     fn about(&self, script: &Script, key: &RecordKey) -> Cmd {
         let indexes = self.indexes();
         let mut question = script.over(indexes.len() + 1);
-        question.arg(indexes).arg(self.record_key(key)).arg(key.as_bytes());
+        question
+            .arg(indexes)
+            .arg(self.record_key(key))
+            .arg(key.as_bytes());
         question
     }
 
@@ -180,8 +183,9 @@ impl Redis {
             let unknown = self.unknown_after(after).await?;
             let more = unknown.len() >= PAGE;
             let last = unknown.last().copied().filter(|_| more);
-            let (mut names, later): (BTreeSet<_>, _) =
-                lapsed.into_iter().partition(|name| last.is_none_or(|last| *name <= last));
+            let (mut names, later): (BTreeSet<_>, _) = lapsed
+                .into_iter()
+                .partition(|name| last.is_none_or(|last| *name <= last));
             lapsed = later;
             names.extend(unknown);
             let names: Vec<_> = names.into_iter().filter(|name| Some(*name) > after).collect();

@@ -17,8 +17,8 @@
 //! * **Atomic over processes**: every transition is one Lua script, which reads the record, decides by core's rule, and writes record
 //!   and indexes. The scripts are files in `src/lua`, run by their hash, and by their text on a server that does not know them.
 //! * **Time is the server's** (`TIME`), in microseconds.
-//! * **Armed and unknown records never expire**: arming takes the key's time to live away (`PERSIST`). The folk recipe, `SET NX PX`,
-//!   lets a claim lapse while the charge is on its way.
+//! * **Armed and unknown records never expire**: they are written without a time to live, whatever they had before. The folk recipe,
+//!   `SET NX PX`, lets a claim lapse while the charge is on its way.
 //! * **Durable on one machine**, with `appendonly yes` and `appendfsync always`: a server that is configured otherwise is refused when
 //!   it is connected to ([`ConnectError::Weak`]), unless [`Settings::dangerous_may_forget`] says so.
 //! * A failure says whether the write may have happened, and why, as a [`Failure`] behind

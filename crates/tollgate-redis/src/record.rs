@@ -53,7 +53,9 @@ pub(crate) fn answer(completion: Option<&Completion>) -> Vec<u8> {
             body,
         }) = &completion.envelope
         {
-            let size = head.as_ref().map_or_else(|| "-".into(), |head| head.len().to_string());
+            let size = head
+                .as_ref()
+                .map_or_else(|| "-".into(), |head| head.len().to_string());
             // writing to a vector does not fail
             let _ = write!(packed, " {} {status} {size} ", u8::from(*ok));
             packed.extend_from_slice(head.as_deref().unwrap_or_default());
@@ -89,7 +91,9 @@ impl<'r> Parts<'r> {
     /// Up to the next space.
     fn next(&mut self) -> Result<&'r [u8], StoreError> {
         let end = self.0.iter().position(|byte| *byte == b' ');
-        let (part, rest) = end.and_then(|at| self.0.split_at_checked(at)).ok_or_else(unreadable)?;
+        let (part, rest) = end
+            .and_then(|at| self.0.split_at_checked(at))
+            .ok_or_else(unreadable)?;
         self.0 = rest.get(1..).ok_or_else(unreadable)?;
         Ok(part)
     }
@@ -125,13 +129,19 @@ fn number<T: TryFrom<i128>>(part: &[u8]) -> Result<T, StoreError> {
 }
 
 fn unhex<const N: usize>(digits: &[u8]) -> Result<[u8; N], StoreError> {
-    let half = |digit: u8| char::from(digit).to_digit(16).and_then(|half| u8::try_from(half).ok());
+    let half = |digit: u8| {
+        char::from(digit)
+            .to_digit(16)
+            .and_then(|half| u8::try_from(half).ok())
+    };
     let byte = |pair: &[u8]| match *pair {
         [high, low] => Some(half(high)? << 4 | half(low)?),
         _ => None,
     };
     let bytes: Option<Vec<u8>> = digits.chunks(2).map(byte).collect();
-    bytes.and_then(|bytes| bytes.try_into().ok()).ok_or_else(unreadable)
+    bytes
+        .and_then(|bytes| bytes.try_into().ok())
+        .ok_or_else(unreadable)
 }
 
 fn text(bytes: &[u8]) -> Result<&str, StoreError> {
@@ -165,7 +175,10 @@ pub(crate) fn completion(sized: &[u8]) -> Result<Option<Completion>, StoreError>
 fn envelope(mut parts: Parts<'_>) -> Result<Envelope, StoreError> {
     let (ok, status) = (flag(parts.next()?)?, parts.number()?);
     let size = parts.maybe()?.map(number).transpose()?;
-    let (head, body) = parts.0.split_at_checked(size.unwrap_or(0)).ok_or_else(unreadable)?;
+    let (head, body) = parts
+        .0
+        .split_at_checked(size.unwrap_or(0))
+        .ok_or_else(unreadable)?;
     Ok(Envelope {
         ok,
         status,
@@ -195,7 +208,11 @@ pub(crate) fn record(stored: &[u8]) -> Result<Record, StoreError> {
     let (retention, lease_until) = (Duration::from_micros(parts.number()?), parts.instant()?);
     let phase = Phase::from_name(text(parts.next()?)?).ok_or_else(unreadable)?;
     let changed_at = parts.instant()?;
-    let expires_at = parts.maybe()?.map(number).transpose()?.map(Timestamp::from_unix_micros);
+    let expires_at = parts
+        .maybe()?
+        .map(number)
+        .transpose()?
+        .map(Timestamp::from_unix_micros);
     let doubt = parts.maybe()?.map(doubt).transpose()?;
     let answer = parts.0;
     parts.sized()?;

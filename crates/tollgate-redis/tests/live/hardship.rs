@@ -284,7 +284,11 @@ async fn rubbish_under_a_key_is_never_absent() {
         &["RPUSH", "1"],
     ] {
         server.tell(&format!("DEL {key}"));
-        redis::cmd(damage[0]).arg(&key).arg(&damage[1..]).exec(&mut hand).unwrap();
+        redis::cmd(damage[0])
+            .arg(&key)
+            .arg(&damage[1..])
+            .exec(&mut hand)
+            .unwrap();
         let token = Token {
             key: begin(1).key,
             epoch: 1,

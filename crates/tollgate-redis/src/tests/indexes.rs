@@ -1,0 +1,90 @@
+//! The indexes at their edges: longer than a page, and refusing an entry.
+
+use super::server::Server;
+use std::time::Duration;
+use tollgate_core::store::StoreErrorKind;
+use tollgate_core::store::idempotency::{
+    Begin, Begun, Fingerprint, IdempotencyStore, Owner, RecordKey, Tenant,
+};
+use tollgate_core::store::memory::MemoryIdempotency;
+use tollgate_core::{Clock, ManualClock, Timestamp};
+use tollgate_testkit::histories::Trial;
+
+/// Of the server's own time: its keys' times to live, which follow that, do not end in between.
+const FAR_AHEAD: Timestamp = Timestamp::from_unix_seconds(4_100_000_000);
+
+fn begin(key: u16) -> Begin {
+    let mut name = [7; 32];
+    // not in the order in which they begin
+    name[..2].copy_from_slice(&key.wrapping_mul(40503).to_be_bytes());
+    Begin {
+        key: RecordKey::new(name),
+        fingerprint: Fingerprint::new([1; 32]),
+        owner: Owner(9),
+        lease: Duration::from_secs(10),
+        retention: Duration::from_secs(60),
+        arm: true,
+        tenant: Tenant::NONE,
+        most_open: u32::MAX,
+    }
+}
+
+/// Unknown ones and claims whose lease lapsed stand in two indexes, and make one list, whatever the size of its pages.
+#[tokio::test]
+async fn the_list_is_whole_and_in_order_over_many_pages() {
+    let clock = ManualClock::at(FAR_AHEAD);
+    let model = MemoryIdempotency::with(1_000_000, clock.clone());
+    let mut server = Server::new().await;
+    server.set_time(clock.now()).await;
+    for (first, swept) in [(0, true), (300, false), (600, true)] {
+        let claim = async |server: &Server, keys: std::ops::Range<u16>| {
+            for key in keys {
+                let begun = server.store().begin(begin(key)).await.unwrap();
+                assert_eq!(begun, model.begin(begin(key)).await.unwrap(), "{key}");
+            }
+        };
+        claim(&server, first..first + 300).await;
+        if swept {
+            clock.advance(Duration::from_secs(11));
+            server.set_time(clock.now()).await;
+            let found = server.store().sweep(10_000).await.unwrap();
+            assert_eq!(found, model.sweep(10_000).await.unwrap());
+        }
+        claim(&server, first + 300..first + 450).await;
+        clock.advance(Duration::from_secs(11));
+        server.set_time(clock.now()).await;
+        for limit in [0, 1, 127, 128, 129, 1000] {
+            let (mut after, mut seen) = (None, 0);
+            for _ in 0..5 {
+                let page = server.store().unresolved(after, limit).await.unwrap();
+                assert_eq!(page, model.unresolved(after, limit).await.unwrap());
+                seen += page.len();
+                after = page.last().map(|last| last.key).or(after);
+            }
+            assert!(limit == 0 || seen > 0);
+        }
+    }
+}
+
+/// A claim that the sweep could not find must not stay.
+#[tokio::test]
+async fn a_claim_that_cannot_be_filed_is_not_kept() {
+    let mut server = Server::new().await;
+    server.set_time(FAR_AHEAD).await;
+    let store = server.store();
+    let watch = store.key("watch");
+    let tell = async |command: &str, value: Option<&str>| {
+        let question = redis::cmd(command).arg(&watch).arg(value).take();
+        store.connection().send(&question).await.unwrap();
+    };
+    tell("SET", Some("rubbish")).await;
+    let error = store.begin(begin(1)).await.unwrap_err();
+    assert_eq!(
+        (error.kind(), error.may_have_happened()),
+        (StoreErrorKind::Unreadable, false)
+    );
+    assert_eq!(store.get(begin(1).key).await.unwrap(), None);
+    tell("DEL", None).await;
+    let begun = store.begin(begin(1)).await.unwrap();
+    assert!(matches!(begun, Begun::Acquired(_)), "{begun:?}");
+}

@@ -10,7 +10,7 @@ use tollgate_core::store::memory::MemoryIdempotency;
 use tollgate_core::{Clock, ManualClock, Timestamp};
 use tollgate_testkit::histories::Trial;
 
-/// Of the server's own time: its keys' times to live, which follow that, do not end in between.
+/// Ahead of the server's own time: its keys' times to live, which follow that, do not end in between.
 const FAR_AHEAD: Timestamp = Timestamp::from_unix_seconds(4_100_000_000);
 
 fn begin(key: u16) -> Begin {

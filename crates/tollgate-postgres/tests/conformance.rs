@@ -8,8 +8,10 @@ use std::time::Duration;
 use support::{Database, block_on};
 use tokio::runtime::Handle;
 use tokio::task::block_in_place;
+use tollgate_core::Secret;
+use tollgate_core::store::idempotency::seal::{Keyring, Sealed};
 use tollgate_postgres::Postgres;
-use tollgate_testkit::conformance::{Subject, dedup, idempotency, quota, saga, velocity};
+use tollgate_testkit::conformance::{Subject, dedup, idempotency, prove, quota, saga, velocity};
 
 /// A database of its own, whose clock the property moves.
 async fn fresh() -> Subject<Postgres> {
@@ -18,7 +20,16 @@ async fn fresh() -> Subject<Postgres> {
         .keeping(database)
 }
 
+/// The same, its answers sealed.
+async fn sealed() -> Subject<Sealed<Postgres>> {
+    let database = Database::fresh().await;
+    let keys = Keyring::new("2026-11", &Secret::new(vec![7; 32])).unwrap();
+    let store = |clock| block_in_place(|| Handle::current().block_on(database.store_with(clock)));
+    Subject::manual(|clock| Sealed::new(store(clock), keys)).keeping(database)
+}
+
 tollgate_testkit::idempotency_conformance!(idempotency_records, fresh().await);
+tollgate_testkit::idempotency_conformance!(sealed_idempotency_records, sealed().await);
 tollgate_testkit::dedup_conformance!(webhook_events, fresh().await);
 tollgate_testkit::quota_conformance!(quotas, fresh().await);
 tollgate_testkit::velocity_conformance!(counters, fresh().await);
@@ -26,19 +37,21 @@ tollgate_testkit::audit_conformance!(audit_chains, fresh().await);
 tollgate_testkit::carry_over_conformance!(carry_over, fresh().await);
 tollgate_testkit::saga_conformance!(saga_journals, fresh().await);
 
-/// The same, by the server's own clock: these wait.
+/// A database of its own, whose clock is the server's.
+async fn waiting() -> Subject<Postgres> {
+    let database = Database::fresh().await;
+    let store = database.store().await;
+    Subject::real(store, Duration::from_millis(250)).keeping(database)
+}
+
+/// The same properties by the server's own clock: these wait.
 macro_rules! by_the_servers_clock {
     ($($module:ident::$property:ident,)+) => {
         mod by_the_servers_clock {
             use super::*;
             $(#[test]
             fn $property() {
-                block_on(async {
-                    let database = Database::fresh().await;
-                    let store = database.store().await;
-                    let subject = Subject::real(store, Duration::from_millis(250)).keeping(database);
-                    $module::$property(&subject).await;
-                });
+                block_on(prove(waiting, $module::$property));
             })+
         }
     };

@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
 use std::time::Duration;
 use support::{Database, block_on};
 use tollgate_core::store::idempotency::{
@@ -113,9 +113,10 @@ fn a_server_that_crashes_forgets_nothing_it_has_acknowledged() {
             .await
             .unwrap();
         let stop = Arc::new(AtomicBool::new(false));
+        let settled = Arc::new(AtomicU32::new(0));
         let workers: Vec<_> = (0..WORKERS)
             .map(|worker| {
-                let (store, stop) = (store.clone(), Arc::clone(&stop));
+                let (store, stop, settled) = (store.clone(), Arc::clone(&stop), Arc::clone(&settled));
                 tokio::spawn(async move {
                     for number in 0.. {
                         if stop.load(SeqCst) {
@@ -124,14 +125,18 @@ fn a_server_that_crashes_forgets_nothing_it_has_acknowledged() {
                         let token = claim(&store, worker, number).await;
                         assert_eq!(token.epoch, 1, "a claim was given out twice");
                         settle(&store, token, number).await;
+                        settled.fetch_add(1, SeqCst);
                     }
                     unreachable!()
                 })
             })
             .collect();
         let server = Arc::new(server);
-        for _ in 0..4 {
-            tokio::time::sleep(Duration::from_millis(400)).await;
+        for crash in 1..=4 {
+            // in the midst of their work, however fast they get on
+            while settled.load(SeqCst) < crash * 30 {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
             let server = Arc::clone(&server);
             tokio::task::spawn_blocking(move || server.crash()).await.unwrap();
         }

@@ -148,6 +148,12 @@ async fn terminate(world: Arc<Mutex<World>>, operation: Operation) {
 
 #[test]
 fn a_connection_that_the_server_ends_leaves_no_lie() {
-    for_each_operation(terminate);
-    assert!(ENDED.load(SeqCst) > 0, "no step was hit");
+    // where the blow falls is up to the machine: once more, should it never have met a step
+    for _ in 0..10 {
+        for_each_operation(terminate);
+        if ENDED.load(SeqCst) > 0 {
+            return;
+        }
+    }
+    panic!("no step was hit");
 }

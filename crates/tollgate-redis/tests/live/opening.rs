@@ -1,16 +1,16 @@
 //! Which servers are taken, and which are not.
 
-use crate::server::{SAFE, Server, at, prefix, url};
+use crate::server::{SAFE, Server, at, patient_settings, prefix, url};
 use std::time::Duration;
 use tollgate_core::store::idempotency::{
     Begin, Begun, Evidence, Fingerprint, Held, IdempotencyStore, Owner, RecordKey, Resolution, Resolve,
     Resolved, Settled, Settlement, Tenant,
 };
 use tollgate_core::store::quota::{Quota, QuotaKey, QuotaStore, Take, Taken};
-use tollgate_redis::{ConnectError, Failure, Redis, Settings, Weakness};
+use tollgate_redis::{ConnectError, Failure, Redis, Weakness};
 
 async fn refused(url: &str) -> ConnectError {
-    match Redis::connect(url, Settings::new()).await {
+    match Redis::connect(url, patient_settings()).await {
         Ok(store) => panic!("{store:?} should have been refused"),
         Err(error) => error,
     }
@@ -93,7 +93,7 @@ async fn each_weak_configuration_is_refused() {
             "{said}"
         );
 
-        let store = Redis::connect(&server.url(), Settings::new().dangerous_may_forget())
+        let store = Redis::connect(&server.url(), patient_settings().dangerous_may_forget())
             .await
             .unwrap();
         assert_eq!(store.weaknesses(), expected);
@@ -112,7 +112,7 @@ async fn a_replica_is_refused_and_takes_no_writes() {
         "{error}"
     );
 
-    let store = Redis::connect(&replica.url(), Settings::new().dangerous_may_forget())
+    let store = Redis::connect(&replica.url(), patient_settings().dangerous_may_forget())
         .await
         .unwrap();
     let promises = store.capabilities();
@@ -143,7 +143,7 @@ async fn a_server_that_does_not_say_is_refused_with_the_way_out() {
             "{said}"
         );
 
-        let store = Redis::connect(&url, Settings::new().dangerous_may_forget())
+        let store = Redis::connect(&url, patient_settings().dangerous_may_forget())
             .await
             .unwrap();
         assert_eq!(store.weaknesses(), [Weakness::Unknown]);
@@ -215,7 +215,7 @@ async fn no_password_is_shown() {
 async fn a_prefix_is_plain() {
     let long = "x".repeat(65);
     for bad in ["", "a{b}", "a b", "é", long.as_str()] {
-        let error = Redis::connect(&url(), Settings::new().prefix(bad))
+        let error = Redis::connect(&url(), patient_settings().prefix(bad))
             .await
             .unwrap_err();
         assert!(matches!(error, ConnectError::Prefix { .. }), "{error}");
@@ -241,7 +241,7 @@ async fn a_cluster_node_serves_a_prefix() {
     node.tell("CLUSTER ADDSLOTSRANGE 0 16383");
     let store = loop {
         // the node takes a moment to find itself in charge
-        match Redis::connect(&node.url(), Settings::new().prefix("shop")).await {
+        match Redis::connect(&node.url(), patient_settings().prefix("shop")).await {
             Ok(store) => break store,
             Err(ConnectError::Unreachable {
                 failure: Failure::ClusterDown,

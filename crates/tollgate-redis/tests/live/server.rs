@@ -1,9 +1,11 @@
 //! The server under test, and servers of one's own.
 
+use redis::AsyncConnectionConfig;
 use std::hash::{BuildHasher, RandomState};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 use tempfile::TempDir;
 use tollgate_redis::{Redis, Settings};
 
@@ -36,7 +38,16 @@ pub(crate) async fn fresh() -> Redis {
 }
 
 pub(crate) async fn at(url: &str, prefix: &str) -> Redis {
-    Redis::connect(url, Settings::new().prefix(prefix)).await.unwrap()
+    Redis::connect(url, patient_settings().prefix(prefix))
+        .await
+        .unwrap()
+}
+
+/// A machine that is slow is not a loss.
+pub(crate) fn patient_settings() -> Settings {
+    Settings::new()
+        .connect_timeout(Duration::from_secs(60))
+        .response_timeout(Duration::from_secs(60))
 }
 
 /// What a server needs to be taken.
@@ -120,6 +131,13 @@ impl Drop for Server {
     }
 }
 
+/// The same for connections past the store.
+pub(crate) fn patient() -> AsyncConnectionConfig {
+    AsyncConnectionConfig::new()
+        .set_connection_timeout(Some(Duration::from_secs(60)))
+        .set_response_timeout(Some(Duration::from_secs(60)))
+}
+
 fn spawn(folder: &Path, port: u16, arguments: &[String]) -> Child {
     Command::new("redis-server")
         .args([
@@ -145,26 +163,34 @@ fn spawn(folder: &Path, port: u16, arguments: &[String]) -> Child {
         .expect("there is no redis-server on this machine: run the tests by `tests/run`, which installs it")
 }
 
-/// Waits until it answers (a refused password is an answer too); `false` when it ended instead.
+/// Waits until it answers, itself and not somebody else on its port; `false` when it ended instead.
 fn answers(process: &mut Child, port: u16, arguments: &[String]) -> bool {
-    let secured = arguments.iter().any(|word| word == "--requirepass");
+    let mut words = arguments.iter();
+    let password = words
+        .find(|word| *word == "--requirepass")
+        .and_then(|_| words.next());
+    let secret = password
+        .map(|password| format!(":{password}@"))
+        .unwrap_or_default();
+    let client = redis::Client::open(format!("redis://{secret}127.0.0.1:{port}")).unwrap();
     loop {
         if process.try_wait().unwrap().is_some() {
             return false;
         }
-        let client = redis::Client::open(format!("redis://127.0.0.1:{port}")).unwrap();
-        if let Ok(mut connection) = client.get_connection() {
-            match redis::cmd("PING").exec(&mut connection) {
-                Ok(()) => return true,
-                Err(_) if secured => return true,
-                // still loading
-                Err(_) => {}
+        // refused while it starts, and told to wait while it loads
+        if let Ok(mut connection) = client.get_connection()
+            && redis::cmd("PING").exec(&mut connection).is_ok()
+            && let Ok(about) = redis::cmd("INFO").arg("server").query::<String>(&mut connection)
+        {
+            let itself = format!("process_id:{}", process.id());
+            if about.lines().any(|line| line.trim_end() == itself) {
+                return true;
             }
         }
         #[allow(
             clippy::disallowed_methods,
             reason = "a process of its own starts in real time"
         )]
-        std::thread::sleep(std::time::Duration::from_millis(5));
+        std::thread::sleep(Duration::from_millis(5));
     }
 }

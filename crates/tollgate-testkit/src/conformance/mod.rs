@@ -25,7 +25,8 @@
 //! # fn main() {}
 //! ```
 //!
-//! The expression is evaluated once per property, in an async context (it may `.await`), and must make an *empty* store.
+//! The expression is evaluated once per try of a property ([`prove`]), in an async context (it may `.await`), and must make an *empty*
+//! store.
 //!
 //! | port | macro | properties |
 //! |---|---|---|
@@ -65,10 +66,10 @@ macro_rules! properties {
                     use super::*;
                     $(#[test]
                     fn $name() {
-                        $crate::conformance::run(async {
-                            let subject = $d make;
-                            $crate::conformance::$module::$name(&subject).await;
-                        });
+                        $crate::conformance::run($crate::conformance::prove(
+                            async || $d make,
+                            $crate::conformance::$module::$name,
+                        ));
                     })+
                 }
             };
@@ -87,9 +88,11 @@ pub mod audit;
 pub mod carry_over;
 pub mod dedup;
 pub mod idempotency;
+mod prove;
 pub mod quota;
 pub mod saga;
 mod subject;
 pub mod velocity;
 
-pub use subject::{Subject, run};
+pub use prove::{prove, run};
+pub use subject::Subject;

@@ -4,8 +4,10 @@ use std::any::Any;
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::Barrier;
+use tokio::time::Instant;
 use tollgate_core::{ManualClock, Timestamp};
 
 /// A fresh store under test, and how its time passes. Each property wants one of its own.
@@ -26,7 +28,31 @@ pub struct Subject<S> {
 
 enum Time {
     Manual(ManualClock),
-    Real,
+    /// Since when a property has run, and for how long of that it meant to wait, in microseconds.
+    Real {
+        since: Instant,
+        waited: AtomicU64,
+    },
+}
+
+impl Time {
+    fn real() -> Self {
+        Self::Real {
+            since: Instant::now(),
+            waited: AtomicU64::new(0),
+        }
+    }
+
+    async fn pass(&self, time: Duration) {
+        match self {
+            Self::Manual(clock) => clock.advance(time),
+            Self::Real { waited, .. } => {
+                let micros = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+                waited.fetch_add(micros, Ordering::SeqCst);
+                tokio::time::sleep(time).await;
+            }
+        }
+    }
 }
 
 impl<S: Send + Sync + 'static> Subject<S> {
@@ -41,12 +67,13 @@ impl<S: Send + Sync + 'static> Subject<S> {
         }
     }
 
-    /// A store whose time is its server's. Properties wait, in multiples of `unit`: longer than the slowest answer of the store, or
-    /// leases lapse while they are being asked about. 250 ms suit a database on the same machine.
+    /// A store whose time is its server's. Properties wait, in multiples of `unit`: longer than the usual answer of the store, or
+    /// leases lapse while they are being asked about. 250 ms suit a database on the same machine; where it took longer all the same,
+    /// [`prove`](super::prove) tries again with more.
     pub fn real(store: S, unit: Duration) -> Self {
         Self {
             store: Arc::new(store),
-            time: Time::Real,
+            time: Time::real(),
             unit,
             kept: Vec::new(),
         }
@@ -74,18 +101,32 @@ impl<S: Send + Sync + 'static> Subject<S> {
     /// Lets this many units pass, and a little more: leases of that length have lapsed afterwards.
     pub async fn pass(&self, units: u32) {
         let time = self.unit.saturating_mul(units).saturating_add(self.unit / 100);
-        match &self.time {
-            Time::Manual(clock) => clock.advance(time),
-            Time::Real => tokio::time::sleep(time).await,
-        }
+        self.time.pass(time).await;
     }
 
     /// Lets half a unit pass.
     pub async fn pass_half(&self) {
-        match &self.time {
-            Time::Manual(clock) => clock.advance(self.unit / 2),
-            Time::Real => tokio::time::sleep(self.unit / 2).await,
+        self.time.pass(self.unit / 2).await;
+    }
+
+    /// The same with a unit that is so many times as long, if its time is real; from here on it counts what is late.
+    pub(super) fn begun(mut self, times: u32) -> Self {
+        if matches!(self.time, Time::Real { .. }) {
+            self.unit = self.unit.saturating_mul(times);
+            self.time = Time::real();
         }
+        self
+    }
+
+    /// How much longer than it meant to wait it has taken so far, if that is so much that leases may have lapsed which should not have.
+    pub(super) fn late(&self) -> Option<Duration> {
+        let Time::Real { since, waited } = &self.time else {
+            return None;
+        };
+        let waited = Duration::from_micros(waited.load(Ordering::SeqCst));
+        let late = since.elapsed().saturating_sub(waited);
+        // half a unit is the least that any property leaves
+        (late >= self.unit / 4).then_some(late)
     }
 
     /// Runs `many` tasks against the store, all released at one moment. Their answers, in the order of their numbers.
@@ -124,21 +165,5 @@ impl<S: fmt::Debug> fmt::Debug for Subject<S> {
             .field("store", &self.store)
             .field("unit", &self.unit)
             .finish_non_exhaustive()
-    }
-}
-
-/// Runs a property to its end on a runtime of its own with several threads, so that what races really does. What the macros of
-/// this module expand to.
-///
-/// # Panics
-/// If the property is violated, or no runtime can be made.
-pub fn run(property: impl Future<Output = ()>) {
-    match tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(4)
-        .enable_all()
-        .build()
-    {
-        Ok(runtime) => runtime.block_on(property),
-        Err(error) => panic!("cannot start a runtime: {error}"),
     }
 }

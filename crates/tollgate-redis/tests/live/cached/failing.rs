@@ -2,29 +2,29 @@
 
 use super::*;
 use crate::proxy::Proxy;
-use crate::server::{Server, url};
+use crate::server::{Server, patient, url};
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
-use tokio::task::JoinSet;
-use tollgate_testkit::conformance::{idempotency, run};
+use tokio::task::{JoinSet, LocalSet};
+use tollgate_testkit::conformance::{idempotency, prove, run};
 use tollgate_testkit::fault::{Faulty, When, cancel_after};
 
 /// Every property of the port, all at once: they mostly wait.
 macro_rules! all_properties {
     ($($property:ident,)+) => {
-        async fn keeps_every_property<F>(make: impl Fn() -> F)
+        async fn keeps_every_property<F>(make: impl Fn() -> F + Copy + 'static)
         where
             F: Future<Output = Subject<CompletedCache<MemoryIdempotency>>>,
         {
-            let mut properties = JoinSet::new();
-            $({
-                let subject = make().await;
-                properties.spawn(async move { idempotency::$property(&subject).await });
-            })+
-            while let Some(kept) = properties.join_next().await {
-                kept.unwrap();
-            }
+            let (here, mut properties) = (LocalSet::new(), JoinSet::new());
+            $(properties.spawn_local_on(prove(async move || make().await, idempotency::$property), &here);)+
+            here.run_until(async {
+                while let Some(kept) = properties.join_next().await {
+                    kept.unwrap();
+                }
+            })
+            .await;
         }
     };
 }
@@ -64,7 +64,10 @@ impl Scribbler {
     pub(super) async fn at(url: &str, prefix: String) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let client = redis::Client::open(url).unwrap();
-        let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+        let mut connection = client
+            .get_multiplexed_async_connection_with_config(&patient())
+            .await
+            .unwrap();
         let scribbler = Self(Arc::clone(&stop));
         tokio::spawn(async move {
             let mut round = 0u8;

@@ -1,14 +1,13 @@
 //! The clients' side: a process with several connections, which says what it was told, line by line.
 
-use crate::server::url;
-use redis::AsyncConnectionConfig;
+use crate::server::{patient, patient_settings, url};
 use redis::aio::MultiplexedConnection;
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 use std::sync::mpsc::Sender;
 use std::thread::JoinHandle;
 use std::time::Duration;
-use tollgate_redis::{Redis, Settings};
+use tollgate_redis::Redis;
 use tollgate_testkit::linear::{Event, Tickets, plan};
 
 pub(crate) const PROCESSES: usize = 3;
@@ -119,7 +118,7 @@ impl Client {
     async fn new(server: &str, prefix: &str, safe: bool) -> Self {
         let mut stores = Vec::new();
         for key in 0..KEYS {
-            let settings = Settings::new().prefix(format!("{prefix}-{key}"));
+            let settings = patient_settings().prefix(format!("{prefix}-{key}"));
             let settings = if safe {
                 settings
             } else {
@@ -134,10 +133,8 @@ impl Client {
             });
         }
         let server = redis::Client::open(url()).unwrap();
-        // a slow disk is not a loss
-        let patient = AsyncConnectionConfig::new().set_response_timeout(Some(Duration::from_secs(60)));
         let connection = server
-            .get_multiplexed_async_connection_with_config(&patient)
+            .get_multiplexed_async_connection_with_config(&patient())
             .await
             .unwrap();
         let name = format!("{prefix}:tickets");

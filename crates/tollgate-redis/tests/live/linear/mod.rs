@@ -48,19 +48,27 @@ fn lost(histories: &Histories) -> usize {
 
 #[test]
 fn several_processes_are_explained_by_the_rule() {
-    for seed in 0..4 {
+    let mut met = 0;
+    for seed in 0..SEEDS {
         let histories = record(&url(), seed, true, |_| {});
         assert_eq!(lost(&histories), 0, "nothing was lost on the way");
         let overlaps: usize = histories.iter().map(|clients| overlaps(clients)).sum();
-        assert!(overlaps > 50, "only {overlaps} operations overlapped");
         for (key, clients) in histories.iter().enumerate() {
             assert_eq!(explain(clients), Ok(()), "seed {seed}, key {key}");
         }
+        met += usize::from(overlaps > 50);
+        if met == 4 {
+            return;
+        }
     }
+    panic!("in only {met} histories did operations overlap");
 }
 
-/// Runs everybody against a server that is killed again and again; what every key's history comes to.
-fn killed(seed: u64, arguments: &[&str], safe: bool) -> Vec<Result<(), Unexplained>> {
+/// How often is tried what needs some luck: that processes meet is up to the machine.
+const SEEDS: u64 = 20;
+
+/// Runs everybody against a server that is killed again and again; what every key's history comes to, and how many answers were lost.
+fn killed(seed: u64, arguments: &[&str], safe: bool) -> (Vec<Result<(), Unexplained>>, usize) {
     let mut server = Server::start(arguments);
     let url = server.url();
     let mut kills = 0;
@@ -72,30 +80,35 @@ fn killed(seed: u64, arguments: &[&str], safe: bool) -> Vec<Result<(), Unexplain
         }
     });
     assert!(kills >= 4, "{kills} kills");
-    assert!(
-        lost(&histories) > 0,
-        "no answer was ever lost: the kills fell beside the work"
-    );
-    histories.iter().map(|clients| explain(clients)).collect()
+    (
+        histories.iter().map(|clients| explain(clients)).collect(),
+        lost(&histories),
+    )
 }
 
 #[test]
 fn a_server_that_is_killed_forgets_nothing_it_acknowledged() {
-    for seed in 10..13 {
-        for (key, found) in killed(seed, &SAFE, true).into_iter().enumerate() {
+    let mut hit = 0;
+    for seed in 10..10 + SEEDS {
+        let (histories, lost) = killed(seed, &SAFE, true);
+        for (key, found) in histories.into_iter().enumerate() {
             assert_eq!(found, Ok(()), "seed {seed}, key {key}");
         }
+        // otherwise the kills fell beside the work
+        hit += usize::from(lost > 0);
+        if hit == 3 {
+            return;
+        }
     }
+    panic!("in only {hit} histories was an answer lost");
 }
 
 /// The control: a server without its log forgets, and that is found out. Otherwise the test above proves nothing.
 #[test]
 fn a_server_that_forgets_is_found_out() {
-    let found = killed(10, &[], false);
-    assert!(
-        found.iter().any(Result::is_err),
-        "nobody noticed that all was gone: {found:?}"
-    );
+    let mut seeds = 10..10 + SEEDS;
+    let noticed = seeds.any(|seed| killed(seed, &[], false).0.iter().any(Result::is_err));
+    assert!(noticed, "nobody noticed that all was gone");
 }
 
 /// Not a test of its own: what the processes of the others run.

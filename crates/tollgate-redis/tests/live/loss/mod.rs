@@ -8,11 +8,12 @@
 mod operations;
 
 use crate::proxy::{Loss, Proxy};
-use crate::server::{SAFE, Server, at, prefix};
+use crate::server::{SAFE, Server, at, patient_settings, prefix};
 use operations::Operation;
 use std::time::Duration;
+use tollgate_core::store::StoreError;
 use tollgate_core::store::idempotency::{IdempotencyStore, RecordKey};
-use tollgate_redis::{Failure, Redis, Settings};
+use tollgate_redis::{Failure, Redis};
 use tollgate_testkit::fault::cancel_after;
 use tollgate_testkit::operations::Kind;
 
@@ -28,6 +29,7 @@ struct Run<'w> {
     direct: Redis,
     proxied: Redis,
     prefix: String,
+    patience: Duration,
 }
 
 impl World {
@@ -41,7 +43,7 @@ impl World {
     async fn prepare(&self, operation: &Operation, patience: Duration) -> Run<'_> {
         let prefix = prefix();
         let direct = at(&self.server.url(), &prefix).await;
-        let settings = Settings::new().prefix(&prefix).response_timeout(patience);
+        let settings = patient_settings().prefix(&prefix).response_timeout(patience);
         // a machine that is busy may take longer than that to connect
         let url = self.proxy.url();
         let proxied = eventually(|| Redis::connect(&url, settings.clone())).await;
@@ -53,13 +55,15 @@ impl World {
             direct,
             proxied,
             prefix,
+            patience,
         }
     }
 }
 
 /// No loss but silence waits for a time-out, so it may be long: a slow disk is not a loss.
 const PATIENT: Duration = Duration::from_secs(30);
-/// Longer than a busy machine takes for an answer, and short enough to wait for it often.
+/// Longer than a machine usually takes for an answer, and short enough to wait for it often. Where it took longer, that was no loss of
+/// ours: it is tried again with more, up to [`PATIENT`].
 const SOON: Duration = Duration::from_millis(700);
 
 /// What it comes to at last.
@@ -177,6 +181,16 @@ async fn reference(world: &World, operation: &Operation) -> [(String, String); 2
     found.try_into().unwrap()
 }
 
+/// What the store says when it has waited long enough, whoever is to blame.
+fn is_lost(error: &StoreError) -> bool {
+    let source = std::error::Error::source(error);
+    source.and_then(|source| source.downcast_ref()) == Some(&Failure::Lost)
+}
+
+/// The machine did not answer in time, and that was nobody's plan.
+#[derive(Debug)]
+struct Late;
+
 /// After something was lost: asks again, and expects what it has to be.
 async fn check(
     run: &Run<'_>,
@@ -184,7 +198,7 @@ async fn check(
     before: &str,
     expected: &[(String, String); 2],
     what: &str,
-) {
+) -> Result<(), Late> {
     let happened = run.state() != before;
     if happened {
         assert_eq!(
@@ -194,55 +208,83 @@ async fn check(
         );
     }
     let (answer, state) = &expected[usize::from(happened)];
-    let again = operation.ask(&run.proxied).await;
-    let again = again.unwrap_or_else(|error| panic!("{what}: the connection does not come back: {error:?}"));
+    let again = match operation.ask(&run.proxied).await {
+        Ok(again) => again,
+        Err(error) if is_lost(&error) && run.patience < PATIENT => return Err(Late),
+        Err(error) => panic!("{what}: the connection does not come back: {error:?}"),
+    };
     assert_eq!(timeless(&again), *answer, "{what}, happened: {happened}");
     assert_eq!(timeless(&run.state()), *state, "{what}, happened: {happened}");
+    Ok(())
 }
 
 /// Loses this, at every message of the operation; how often it did.
 async fn lose(world: &World, operation: &Operation, loss: Loss, unknown_scripts: bool) -> usize {
     let expected = reference(world, operation).await;
-    let patience = match loss {
+    let mut patience = match loss {
         Loss::SilentRequest | Loss::SilentAnswer => SOON,
         _ => PATIENT,
     };
-    for number in 0.. {
+    let mut number = 0;
+    loop {
         let run = world.prepare(operation, patience).await;
-        let before = run.state();
-        let what = format!(
-            "{}: {loss:?} {number}, unknown scripts: {unknown_scripts}",
-            operation.name
-        );
-        if unknown_scripts {
-            world.server.tell("SCRIPT FLUSH");
+        match lose_one(&run, operation, loss, number, unknown_scripts, &expected).await {
+            Ok(true) => number += 1,
+            Ok(false) => return number,
+            Err(Late) => patience = (patience * 4).min(PATIENT),
         }
-        world.proxy.lose(loss, number);
-        let found = operation.ask(&run.proxied).await;
-        if !world.proxy.has_lost() {
-            assert_eq!(timeless(&found.unwrap()), expected[0].0, "{what}");
-            return number;
-        }
-        let error = found.expect_err(&what);
-        let reason = std::error::Error::source(&error).and_then(|source| source.downcast_ref::<Failure>());
-        assert_eq!(reason, Some(&Failure::Lost), "{what}");
-        let happened = run.state() != before;
-        assert!(
-            error.may_have_happened() || !happened,
-            "{what}: it said that nothing was written"
-        );
-        assert!(
-            operation.kind != Kind::Reads || !error.may_have_happened(),
-            "{what}: a question that only reads leaves no doubt"
-        );
-        let arrived = matches!(loss, Loss::Answer | Loss::HalfAnswer | Loss::SilentAnswer);
-        assert!(
-            arrived || !happened || number > 0,
-            "{what}: a request that did not arrive was carried out"
-        );
-        check(&run, operation, &before, &expected, &what).await;
     }
-    unreachable!("a range without an end")
+}
+
+/// Loses this at one message. Whether there was one with this number.
+async fn lose_one(
+    run: &Run<'_>,
+    operation: &Operation,
+    loss: Loss,
+    number: usize,
+    unknown_scripts: bool,
+    expected: &[(String, String); 2],
+) -> Result<bool, Late> {
+    let world = run.world;
+    let before = run.state();
+    let what = format!(
+        "{}: {loss:?} {number}, unknown scripts: {unknown_scripts}",
+        operation.name
+    );
+    if unknown_scripts {
+        world.server.tell("SCRIPT FLUSH");
+    }
+    world.proxy.lose(loss, number);
+    let found = operation.ask(&run.proxied).await;
+    let has_lost = world.proxy.has_lost();
+    let error = match found {
+        Ok(answer) if !has_lost => {
+            assert_eq!(timeless(&answer), expected[0].0, "{what}");
+            return Ok(false);
+        }
+        // a connection that was given up while it was made may have said a last word, and that was lost
+        Ok(_) if run.patience < PATIENT => return Err(Late),
+        Ok(answer) => panic!("{what}: {answer:?} although it was lost"),
+        Err(error) if !has_lost && is_lost(&error) && run.patience < PATIENT => return Err(Late),
+        Err(error) => error,
+    };
+    assert!(has_lost && is_lost(&error), "{what}: {error:?}");
+    let happened = run.state() != before;
+    assert!(
+        error.may_have_happened() || !happened,
+        "{what}: it said that nothing was written"
+    );
+    assert!(
+        operation.kind != Kind::Reads || !error.may_have_happened(),
+        "{what}: a question that only reads leaves no doubt"
+    );
+    let arrived = matches!(loss, Loss::Answer | Loss::HalfAnswer | Loss::SilentAnswer);
+    assert!(
+        arrived || !happened || number > 0,
+        "{what}: a request that did not arrive was carried out"
+    );
+    check(run, operation, &before, expected, &what).await?;
+    Ok(true)
 }
 
 /// Every operation, a few at a time, each few with a server of their own.
@@ -325,7 +367,7 @@ async fn drop_everywhere(world: &World, operation: &Operation, expected: &[(Stri
         let asked = IdempotencyStore::get(&run.proxied, marker).await;
         assert_eq!(asked.unwrap(), None);
         let what = format!("{}: dropped after {polls} polls", operation.name);
-        check(&run, operation, &before, expected, &what).await;
+        check(&run, operation, &before, expected, &what).await.unwrap();
     }
     unreachable!("a range without an end")
 }
@@ -351,6 +393,7 @@ async fn a_server_that_is_gone_leaves_no_doubt() {
             direct: store.clone(),
             proxied: store,
             prefix: run_prefix,
+            patience: PATIENT,
         };
         assert_eq!(run.state(), before, "{}: nothing was written", operation.name);
         // it looks for the server now and then

@@ -1,6 +1,6 @@
 //! Servers that are broken on purpose: each has one flaw that was found in the field, and is right otherwise.
 
-use crate::shop::{Shop, authenticate};
+use crate::shop::{Shop, authenticate, key_in};
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::Request;
@@ -9,6 +9,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use tokio::net::TcpListener;
 use tollgate::idempotency::key_of;
 
@@ -35,6 +36,10 @@ pub(crate) enum Flaw {
     KeepsSuccessesOnly,
     /// A key belongs to everybody.
     SharesKeys,
+    /// The repeat gets the first answer, and behind it the request is carried out once more.
+    RunsBehindTheReplay,
+    /// A client that hung up before its answer is told afterwards that it was declined, whatever had happened by then.
+    DeclinesOnHangUp,
 }
 
 #[derive(Clone)]
@@ -67,12 +72,16 @@ pub(crate) async fn start(flaw: Flaw) -> String {
     let app = Router::new().fallback(move |req: Request| {
         let broken = broken.clone();
         async move {
-            if flaw == Flaw::FreesOnHangUp {
-                return broken.serve(req).await; // dropped with the connection
-            }
-            tokio::spawn(async move { broken.serve(req).await })
-                .await
-                .unwrap()
+            let (shop, key) = (broken.shop.clone(), key_in(req.headers()));
+            let answer = match flaw {
+                // dropped with the connection
+                Flaw::FreesOnHangUp | Flaw::DeclinesOnHangUp => broken.serve(req).await,
+                _ => tokio::spawn(async move { broken.serve(req).await })
+                    .await
+                    .unwrap(),
+            };
+            shop.has_answered(key);
+            answer
         }
     });
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -90,13 +99,23 @@ fn plain(status: u16) -> Response {
     response
 }
 
-/// Removes a claim that nobody settled.
-struct FreeOnDrop<'b>(&'b Broken, String);
+/// Ends a claim that nobody settled, in one wrong way or another.
+struct EndOnDrop<'b>(&'b Broken, String);
 
-impl Drop for FreeOnDrop<'_> {
+impl Drop for EndOnDrop<'_> {
     fn drop(&mut self) {
         let mut keys = self.0.keys.lock().unwrap();
-        if matches!(keys.get(&self.1), Some(Entry::Running(_))) {
+        let Some(Entry::Running(asked)) = keys.get(&self.1).cloned() else {
+            return;
+        };
+        if self.0.flaw == Flaw::DeclinesOnHangUp {
+            let no = Kept {
+                status: StatusCode::PAYMENT_REQUIRED,
+                headers: HeaderMap::new(),
+                body: Bytes::new(),
+            };
+            keys.insert(self.1.clone(), Entry::Done(asked, no));
+        } else {
             keys.remove(&self.1);
         }
     }
@@ -125,15 +144,24 @@ impl Broken {
         };
         let asked = Bytes::from([parts.uri.to_string().as_bytes(), &body].concat());
         if let Some(answer) = self.known(&key, &asked) {
+            if self.flaw == Flaw::RunsBehindTheReplay && answer.headers().contains_key("idempotent-replayed")
+            {
+                let (shop, again) = (self.shop.clone(), Request::from_parts(parts, Body::from(body)));
+                tokio::spawn(async move {
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                    shop.serve(again).await
+                });
+            }
             return answer;
         }
-        let free = (self.flaw == Flaw::FreesOnHangUp).then(|| FreeOnDrop(self, key.clone()));
+        let hangs_up = matches!(self.flaw, Flaw::FreesOnHangUp | Flaw::DeclinesOnHangUp);
+        let end = hangs_up.then(|| EndOnDrop(self, key.clone()));
         let response = self
             .shop
             .serve(Request::from_parts(parts, Body::from(body)))
             .await;
         let answer = self.keep(key, asked, response.map(Body::new)).await;
-        drop(free);
+        drop(end);
         answer
     }
 

@@ -1,6 +1,6 @@
 //! Servers that wear the layer, over SQLite: axum, and hyper alone.
 
-use crate::shop::{Shop, Tenant, authenticate};
+use crate::shop::{Shop, Telling, Tenant, authenticate};
 use axum::Router;
 use axum::body::Body as AxumBody;
 use bytes::Bytes;
@@ -24,6 +24,7 @@ use tollgate_core::store::idempotency::IdempotencyStore;
 use tollgate_core::{Secret, Secrets, Timestamp};
 use tollgate_sqlite::Sqlite;
 use tollgate_testkit::fault::{Faulty, When};
+use tower::layer::layer_fn;
 use tower::util::MapRequestLayer;
 use tower::{ServiceBuilder, service_fn};
 
@@ -124,24 +125,36 @@ impl House {
 }
 
 async fn over_axum(listener: TcpListener, shop: Shop, layer: IdempotencyLayer<Store, GuardedHttp>) {
+    let telling = telling(&shop);
     let sells = move |req: Request<AxumBody>| {
         let shop = shop.clone();
         async move { shop.serve(req).await.map(AxumBody::new) }
     };
     let app = Router::new().fallback(sells).layer(
         ServiceBuilder::new()
+            .layer(layer_fn(telling))
             .layer(MapRequestLayer::new(authenticated::<AxumBody>))
             .layer(layer),
     );
     axum::serve(listener, app).await.unwrap();
 }
 
+fn telling<S>(shop: &Shop) -> impl Fn(S) -> Telling<S> + Clone + use<S> {
+    let shop = shop.clone();
+    move |inner| Telling {
+        inner,
+        shop: shop.clone(),
+    }
+}
+
 async fn over_hyper(listener: TcpListener, shop: Shop, layer: IdempotencyLayer<Store, GuardedHttp>) {
+    let telling = telling(&shop);
     let sells = service_fn(move |req: Request<Asked>| {
         let shop = shop.clone();
         async move { Ok::<_, Infallible>(shop.serve(req).await) }
     });
     let service = ServiceBuilder::new()
+        .layer(layer_fn(telling))
         .layer(MapRequestLayer::new(|req: Request<Incoming>| {
             authenticated(req.map(Asked::Coming))
         }))

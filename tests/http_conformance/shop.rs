@@ -1,20 +1,63 @@
 //! What the servers sell: one endpoint for every kind of request that the runner knows, and a counter of effects.
 
 use bytes::Bytes;
-use http::{Method, Request, Response, StatusCode, header};
+use http::{HeaderMap, Method, Request, Response, StatusCode, header};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
+use std::collections::HashSet;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::Duration;
+use tower::Service;
 
 /// Counts what was carried out.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Shop {
     effects: Arc<AtomicU64>,
     declines: Arc<AtomicU64>,
+    /// The keys under which something was answered.
+    answered: Arc<Mutex<HashSet<String>>>,
+}
+
+/// How long the slow endpoint waits for a copy that never comes.
+const NO_COPY: Duration = Duration::from_secs(3);
+
+/// Stands around everything else, and tells the shop under which keys something was answered.
+#[derive(Clone, Debug)]
+pub(crate) struct Telling<S> {
+    pub(crate) inner: S,
+    pub(crate) shop: Shop,
+}
+
+impl<S, B, R> Service<Request<B>> for Telling<S>
+where
+    S: Service<Request<B>, Response = Response<R>, Future: Send + 'static>,
+{
+    type Response = Response<R>;
+    type Error = S::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<R>, S::Error>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, req: Request<B>) -> Self::Future {
+        let (shop, key) = (self.shop.clone(), key_in(req.headers()));
+        let answer = self.inner.call(req);
+        Box::pin(async move {
+            let answer = answer.await;
+            shop.has_answered(key);
+            answer
+        })
+    }
+}
+
+/// As the client wrote it.
+pub(crate) fn key_in(headers: &HeaderMap) -> Option<String> {
+    let key = headers.get("idempotency-key")?.to_str().ok()?;
+    Some(key.trim_matches('"').to_owned())
 }
 
 /// The tenant, as the authentication found it.
@@ -35,6 +78,21 @@ pub(crate) fn authenticate<B>(req: &mut Request<B>) {
 }
 
 impl Shop {
+    pub(crate) fn has_answered(&self, key: Option<String>) {
+        self.answered.lock().unwrap().extend(key);
+    }
+
+    /// Until another request under this key was answered: whoever comes meanwhile certainly comes while this one runs, however slow the
+    /// machine is.
+    async fn wait_for_a_copy(&self, key: Option<&str>) {
+        let come = async {
+            while !key.is_some_and(|key| self.answered.lock().unwrap().contains(key)) {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        let _ = tokio::time::timeout(NO_COPY, come).await;
+    }
+
     /// Answers a request. An effect is counted where the money would move; a body that broke off moves none.
     pub(crate) async fn serve<B>(&self, req: Request<B>) -> Response<Sold>
     where
@@ -58,8 +116,10 @@ impl Shop {
         }
         // the money moves at once, its answer takes its time
         let number = self.effects.fetch_add(1, SeqCst);
-        let wait = if path == "/slow" { 600 } else { 20 };
-        tokio::time::sleep(Duration::from_millis(wait)).await;
+        match path.as_str() {
+            "/slow" => self.wait_for_a_copy(key_in(&parts.headers).as_deref()).await,
+            _ => tokio::time::sleep(Duration::from_millis(20)).await,
+        }
         match path.as_str() {
             "/charges" | "/slow" => {
                 let mut response = answer(201, format!(r#"{{"id":"ch_{number}"}}"#));

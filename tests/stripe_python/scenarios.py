@@ -7,6 +7,7 @@ can know (how often it was asked, under which keys, what it carried out) is aske
 import json
 import sys
 import threading
+import time
 import urllib.request
 
 import stripe
@@ -114,7 +115,8 @@ def in_flight():
     check(len(answers) == 2 and answers[0].id == answers[1].id, answers)
     seen = log("slow")
     statuses = sorted(status for _, status in seen["requests"])
-    check(statuses == [200, 200, 409], seen)
+    # one copy came while the other ran, and came back until that was through
+    check(statuses[:2] == [200, 200] and statuses[2:] and set(statuses[2:]) == {409}, seen)
     check(seen["effects"] == 1, seen)
 
 
@@ -122,7 +124,7 @@ def in_flight_without_retries():
     slow = threading.Thread(target=lambda: charge("slow-once", key="slow-2"))
     slow.start()
     while not log("slow-once")["effects"]:
-        pass
+        time.sleep(0.01)
     error = fails_with(stripe.APIError, lambda: charge("slow-once", retries=0, key="slow-2"))
     says(error, 409, "idempotency_key_in_use")
     slow.join()

@@ -61,7 +61,8 @@ pub(crate) async fn start(folder: &std::path::Path) -> String {
     let finder = world.clone();
     let layer = IdempotencyLayer::new(world.store.clone(), secrets, GuardedHttp::stripe())
         .unwrap()
-        .config(IdempotencyConfig::default().resolve_patience(Duration::from_millis(300)))
+        // one that finds nothing is waited for so long, the others only as long as the machine takes
+        .config(IdempotencyConfig::default().resolve_patience(Duration::from_secs(3)))
         .resolver("lookup", move |open| finder.clone().look(open.key));
     let guarded = ServiceBuilder::new()
         // Stripe's clients read the echo of their key
@@ -184,8 +185,13 @@ async fn charge(State(world): State<World>, req: Request) -> Response {
             response.extensions_mut().insert(Cut);
             response
         }
+        // as long as it takes until a copy has come and was told to come back
         "slow" | "slow-once" => {
-            tokio::time::sleep(Duration::from_millis(300)).await;
+            while !world.story(&story, |told| {
+                told.requests.iter().any(|(_, status)| *status == 409)
+            }) {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
             stripe_json(StatusCode::OK, &charge)
         }
         _ => stripe_json(StatusCode::OK, &charge),

@@ -35,7 +35,8 @@ more. Then the judge counts:
   keys        keys that clients charged
   effects     charges in the gateway's ledger
   duplicates  keys with more than one
-  lost        keys whose client was told what is not so, and effects that the store neither holds as completed nor lists as open
+  lost        keys whose client was told what is not so, or asked after the storm and was not told what the store knows, and effects
+              that the store neither holds as completed nor lists as open
   unknown     keys whose client was told last that nobody knows
   resolved    keys whose doubt was ended by evidence
 

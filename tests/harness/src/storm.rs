@@ -71,8 +71,11 @@ async fn storm(args: &Args, files: &Files) -> Result<Outcome, Error> {
     if !interrupted {
         let clients = town.clients(&front, true).await?;
         follow(clients, "asked again", began).await?;
+        // a client that gave up may have left a call behind
+        town.quiet(&merchants).await?;
     }
-    let case = case(files, first(&merchants)?, &mut faults).await?;
+    let mut case = case(files, first(&merchants)?, &mut faults).await?;
+    case.asked_again = !interrupted;
     let (verdict, wrongs) = case.judge();
     Ok(Outcome {
         verdict,
@@ -148,6 +151,7 @@ async fn case(files: &Files, merchant: &Merchant, faults: &mut Counts) -> Result
         ledger: evidence::read(&files.ledger())?,
         told: evidence::read(&files.told())?,
         standings: BTreeMap::new(),
+        asked_again: false,
         resolved: u64::try_from(resolved.len()).unwrap_or(u64::MAX),
     };
     let silent = case.told.iter().filter(|told| told.word == Word::Unknown).count();

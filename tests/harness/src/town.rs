@@ -131,6 +131,16 @@ impl Town {
         Ok(())
     }
 
+    /// After the calm, when clients have asked again: until nothing is on its way once more. Whatever happened stands in the ledger from
+    /// here on, and in the store.
+    pub async fn quiet(&self, merchants: &[Merchant]) -> Result<(), Error> {
+        for merchant in merchants {
+            let () = merchant.ask("/control/drain", &json!({})).await?;
+        }
+        net::post(port(&self.gateway, 0)?, "/control/calm", &json!({}), PATIENCE).await?;
+        Ok(())
+    }
+
     /// How often what was injected.
     pub async fn faults(&self, front: &Process) -> Result<BTreeMap<String, u64>, Error> {
         let mut all = BTreeMap::new();

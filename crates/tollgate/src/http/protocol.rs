@@ -2,7 +2,7 @@
 
 use super::body::Rebuild;
 use super::problem::problem;
-use http::header::RETRY_AFTER;
+use http::header::{HeaderName, HeaderValue, RETRY_AFTER};
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,6 +33,10 @@ pub struct RouteName(pub Arc<str>);
 /// | 408, 499 | unknown | what time-out layers and proxies say of a call they cut off: it may have happened (`tower_http::timeout`) |
 /// | other 4xx (402, 404, 409, 410, 422, …) | declined | a durable no: stored, and replayed as it is |
 /// | 5xx and anything else | unknown | it may have happened |
+///
+/// One thing a status alone does not say: a 409 of a service that is guarded itself, and was reached over a wire. Where its
+/// `Idempotency-Status` says `in-progress`, `unknown`, `expired` or `not-replayable`, the protocols here take it for unknown: the money
+/// may have moved there, or moves yet. Stored as a no it would be told for ever.
 #[must_use]
 pub fn verdict_of_status(status: StatusCode) -> Verdict {
     match status.as_u16() {
@@ -52,11 +56,25 @@ fn verdict_of_response<B>(response: &Response<B>) -> Verdict {
     if let Some(said) = response.extensions().get::<Verdict>() {
         return *said;
     }
-    let verdict = verdict_of_status(response.status());
+    let verdict = match response.headers().get(IDEMPOTENCY_STATUS) {
+        Some(standing) if leaves_doubt(standing) => Verdict::UNKNOWN,
+        _ => verdict_of_status(response.status()),
+    };
     match retry_after(response.headers()) {
         Some(wait) => verdict.after(wait),
         None => verdict,
     }
+}
+
+/// How an idempotency layer says how a key stands: ours, or another one's.
+const IDEMPOTENCY_STATUS: HeaderName = HeaderName::from_static("idempotency-status");
+
+/// Whether the deed may have been done there all the same.
+fn leaves_doubt(standing: &HeaderValue) -> bool {
+    matches!(
+        standing.as_bytes(),
+        b"in-progress" | b"unknown" | b"expired" | b"not-replayable"
+    )
 }
 
 /// `Retry-After` in seconds (RFC 9110, section 10.2.3). The form with a date needs the peer's clock to be right; it is

@@ -199,7 +199,7 @@ impl<St: IdempotencyStore, P> IdempotencyLayer<St, P> {
     }
 
     /// Waits until no guarded call runs any more, also those whose caller went away. Call it after the server has
-    /// stopped to take requests, before the runtime ends. Dropping it changes nothing.
+    /// stopped to take requests, before the runtime ends. Several may drain at once. Dropping it changes nothing.
     ///
     /// # Errors
     /// [`StillRunning`] when some were left after `within`, with their records; each is logged as well.
@@ -226,10 +226,7 @@ impl<St: IdempotencyStore, P> IdempotencyLayer<St, P> {
     /// # }
     /// ```
     pub async fn drain(&self, within: Duration) -> Result<(), StillRunning> {
-        let tracker = &self.guard.running.tracker;
-        tracker.close();
-        let drained = tokio::time::timeout(within, tracker.wait()).await;
-        tracker.reopen();
+        let drained = tokio::time::timeout(within, self.guard.running.until_none()).await;
         if drained.is_ok() {
             return Ok(());
         }
@@ -240,7 +237,7 @@ impl<St: IdempotencyStore, P> IdempotencyLayer<St, P> {
                 running_ms = call.running_for.as_millis(), "still running when the time to drain was over"
             );
         }
-        let running = tracker.len().max(left.len());
+        let running = self.running().max(left.len());
         Err(StillRunning { running, left })
     }
 

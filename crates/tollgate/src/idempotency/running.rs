@@ -65,8 +65,10 @@ impl fmt::Display for RunningCall {
 
 /// The calls of one layer.
 pub(super) struct Running {
-    /// Counts them, and knows when none is left.
+    /// Counts them, and knows when none is left. Closed while somebody drains: each call that ends would look who waits otherwise.
     pub(super) tracker: TaskTracker,
+    /// How many drain.
+    draining: Mutex<usize>,
     /// Those that wait, spread by key so that no lock is everybody's.
     shards: [Mutex<Slots>; SHARDS],
 }
@@ -128,12 +130,45 @@ impl Drop for Held<'_> {
     }
 }
 
+/// Somebody waits until none is left. The last one to leave opens the tracker again.
+struct Draining<'r>(&'r Running);
+
+impl<'r> Draining<'r> {
+    fn begin(running: &'r Running) -> Self {
+        let mut draining = running.draining();
+        *draining += 1;
+        running.tracker.close();
+        Self(running)
+    }
+}
+
+impl Drop for Draining<'_> {
+    fn drop(&mut self) {
+        let mut draining = self.0.draining();
+        *draining -= 1;
+        if *draining == 0 {
+            self.0.tracker.reopen();
+        }
+    }
+}
+
 impl Running {
+    fn draining(&self) -> MutexGuard<'_, usize> {
+        self.draining.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(super) fn new() -> Self {
         Self {
             tracker: TaskTracker::new(),
+            draining: Mutex::new(0),
             shards: std::array::from_fn(|_| Mutex::default()),
         }
+    }
+
+    /// Until none runs. However many wait for that, and whoever of them gives up early.
+    pub(super) async fn until_none(&self) {
+        let _draining = Draining::begin(self);
+        self.tracker.wait().await;
     }
 
     /// Drives a future, and names it from the moment it has to wait.

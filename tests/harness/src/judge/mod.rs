@@ -30,6 +30,8 @@ pub struct Case {
     pub ledger: Vec<Entry>,
     pub told: Vec<Told>,
     pub standings: BTreeMap<String, Standing>,
+    /// Whether clients without a final word have asked once more after the storm.
+    pub asked_again: bool,
     /// Records whose doubt was ended by evidence.
     pub resolved: u64,
 }
@@ -68,13 +70,16 @@ impl Case {
                 verdict.duplicates += 1;
                 wrong.push(format!("charged {} times: {}", charges.len(), charges.join(", ")));
             }
-            if let Some(how) = lost(charges, told, standing) {
-                verdict.lost += 1;
-                wrong.push(how);
-            }
             let ended = told
                 .iter()
                 .any(|told| matches!(told.word, Word::Paid | Word::Declined));
+            let untold = self.asked_again && !ended && !told.is_empty();
+            if let Some(how) =
+                lost(charges, told, standing).or_else(|| untold_of(standing).filter(|_| untold))
+            {
+                verdict.lost += 1;
+                wrong.push(how);
+            }
             if standing == Standing::Open && !ended {
                 verdict.unknown += 1;
             }
@@ -84,6 +89,12 @@ impl Case {
         }
         (verdict, wrongs)
     }
+}
+
+/// What a client is not told that asks in the calm, where the store knows.
+fn untold_of(standing: Standing) -> Option<String> {
+    let known = matches!(standing, Standing::Executed | Standing::Declined);
+    known.then(|| format!("for the store the key is {standing:?}, and whoever asks is not told"))
 }
 
 /// How a key was lost, if it was.

@@ -26,6 +26,7 @@ fn case(ledger: &[Entry], told: &[Told], standing: Standing) -> Verdict {
         ledger: ledger.to_vec(),
         told: told.to_vec(),
         standings: [("k".to_owned(), standing)].into(),
+        asked_again: false,
         resolved: 0,
     };
     case.judge().0
@@ -134,4 +135,37 @@ fn every_way_of_losing_is_lost() {
 #[test]
 fn an_effect_without_a_client_is_seen() {
     assert_eq!(case(&[entry(Deed::Charged, "ch_1")], &[], Standing::Free).lost, 1);
+}
+
+/// The store knows, and its replays do not work: whoever asks after the storm must be told.
+#[test]
+fn an_outcome_that_nobody_is_told_is_lost() {
+    let lost = |ledger: &[Entry], told: &[Told], standing, asked_again| {
+        let case = Case {
+            ledger: ledger.to_vec(),
+            told: told.to_vec(),
+            standings: [("k".to_owned(), standing)].into(),
+            asked_again,
+            resolved: 0,
+        };
+        case.judge().0.lost
+    };
+    let (charge, no) = ([entry(Deed::Charged, "ch_1")], [entry(Deed::Declined, "ch_1")]);
+    for word in [Word::Unknown, Word::Nothing] {
+        let told = [told(word, None)];
+        assert_eq!(lost(&charge, &told, Standing::Executed, true), 1);
+        assert_eq!(lost(&no, &told, Standing::Declined, true), 1);
+        assert_eq!(
+            lost(&charge, &told, Standing::Executed, false),
+            0,
+            "nobody asked after the storm"
+        );
+        assert_eq!(
+            lost(&charge, &told, Standing::Open, true),
+            0,
+            "known to be unknown"
+        );
+    }
+    let paid = [told(Word::Unknown, None), told(Word::Paid, Some("ch_1"))];
+    assert_eq!(lost(&charge, &paid, Standing::Executed, true), 0);
 }

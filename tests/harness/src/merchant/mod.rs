@@ -168,7 +168,7 @@ async fn resolve(State(shop): State<Arc<Shop>>) -> Told<u64> {
 async fn drain(State(shop): State<Arc<Shop>>) -> Told<()> {
     match &shop.guard {
         Guard::Tollgate { layer, .. } => layer
-            .drain(Duration::from_secs(10))
+            .drain(Duration::from_secs(60))
             .await
             .map(Json)
             .map_err(failed),

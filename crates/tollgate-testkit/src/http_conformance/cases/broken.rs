@@ -77,7 +77,20 @@ async fn after_the_cut(probe: &Probe, ask: &Ask, before: i64) -> Result<Finding,
         !told_of_success(&again, &last) || effects > 0,
         "told of a success that did not happen",
     );
+    // nobody need know yet, but "no" is not so
+    for seen in [&again, &last] {
+        look.must(
+            effects == 0 || !is_final_no(seen),
+            format_args!("told {} although it happened", told(seen)),
+        );
+    }
     Ok(look.saw(format_args!("{effects} effect(s)")).done())
+}
+
+/// Whether a client may take it that nothing happened and nothing will: not "come back later", not "nobody knows", not a 5xx.
+fn is_final_no(seen: &Seen) -> bool {
+    const MAY_HAVE_HAPPENED: [u16; 5] = [408, 409, 410, 425, 429];
+    matches!(seen, Ok(answer) if answer.is_refusal() && !MAY_HAVE_HAPPENED.contains(&answer.status))
 }
 
 fn told_of_success(again: &Seen, last: &Seen) -> bool {

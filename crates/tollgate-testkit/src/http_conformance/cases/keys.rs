@@ -32,7 +32,7 @@ async fn empty(probe: &Probe) -> Result<Finding, Unusable> {
 async fn without_a_key(probe: &Probe, ask: &Ask) -> Result<Finding, Unusable> {
     let (mut look, before) = (Look::default(), probe.count().await?);
     let seen = probe.send(ask).await;
-    let effects = probe.count().await? - before;
+    let effects = probe.effects_since(before).await?;
     look.saw(told(&seen));
     if probe.is_stripe() && succeeded(&seen) {
         return Ok(look.effects(effects, 1).done());
@@ -63,7 +63,7 @@ async fn repeated(probe: &Probe) -> Result<Finding, Unusable> {
 async fn refused_or_protected(probe: &Probe, ask: &Ask, look: &mut Look) -> Result<(), Unusable> {
     let before = probe.count().await?;
     let (first, again) = (probe.send(ask).await, probe.send(ask).await);
-    let effects = probe.count().await? - before;
+    let effects = probe.effects_since(before).await?;
     look.saw(format_args!(
         "{} with {effects} effect(s)",
         row(&[&first, &again])
@@ -107,7 +107,7 @@ async fn longest(probe: &Probe) -> Result<Finding, Unusable> {
         look.must(succeeded(&first), "the key is not taken, or for another one");
         look.must(same(&first, &again), "two different answers");
     }
-    Ok(look.effects(probe.count().await? - before, 2).done())
+    Ok(look.effects(probe.effects_since(before).await?, 2).done())
 }
 
 /// The header as it is, twice: one effect, one answer.
@@ -118,7 +118,7 @@ async fn twice(probe: &Probe, header: &str) -> Result<Finding, Unusable> {
     look.saw(row(&[&first, &again]));
     look.must(succeeded(&first), "the key is not taken");
     look.must(same(&first, &again), "two different answers");
-    Ok(look.effects(probe.count().await? - before, 1).done())
+    Ok(look.effects(probe.effects_since(before).await?, 1).done())
 }
 
 async fn quoted_is_bare(probe: &Probe) -> Result<Finding, Unusable> {
@@ -140,7 +140,7 @@ async fn quoted_is_bare(probe: &Probe) -> Result<Finding, Unusable> {
     let (first, again) = (probe.send(&bare).await, probe.send(&in_quotes).await);
     look.saw(row(&[&first, &again]));
     look.must(same(&first, &again), "two different answers");
-    Ok(look.effects(probe.count().await? - before, 1).done())
+    Ok(look.effects(probe.effects_since(before).await?, 1).done())
 }
 
 async fn overlong(probe: &Probe) -> Result<Finding, Unusable> {
@@ -150,7 +150,7 @@ async fn overlong(probe: &Probe) -> Result<Finding, Unusable> {
     let (one, two) = (ask('a'), ask('b'));
     let (first, second) = (probe.send(&one).await, probe.send(&two).await);
     let again = probe.send(&one).await;
-    let effects = probe.count().await? - before;
+    let effects = probe.effects_since(before).await?;
     look.saw(row(&[&first, &second, &again]));
     if refused(&first) {
         look.must(

@@ -43,7 +43,7 @@ async fn reads(probe: &Probe) -> Result<Finding, Unusable> {
             || (method == Method::GET && same(&first, &with));
         look.must(!replayed, format_args!("{method} got the stored answer"));
     }
-    Ok(look.effects(probe.count().await? - before, 1).done())
+    Ok(look.effects(probe.effects_since(before).await?, 1).done())
 }
 
 async fn other_caller(probe: &Probe) -> Result<Finding, Unusable> {
@@ -62,7 +62,7 @@ async fn other_caller(probe: &Probe) -> Result<Finding, Unusable> {
         !matches!(&other, Ok(answer) if answer.is_marked()),
         "the other tenant got this one's answer",
     );
-    Ok(look.effects(probe.count().await? - before, 2).done())
+    Ok(look.effects(probe.effects_since(before).await?, 2).done())
 }
 
 async fn refreshed(probe: &Probe) -> Result<Finding, Unusable> {
@@ -79,7 +79,7 @@ async fn refreshed(probe: &Probe) -> Result<Finding, Unusable> {
     );
     look.saw(row(&[&first, &again]));
     look.must(same(&first, &again), "not the first one's answer");
-    Ok(look.effects(probe.count().await? - before, 1).done())
+    Ok(look.effects(probe.effects_since(before).await?, 1).done())
 }
 
 async fn restart(probe: &Probe) -> Result<Finding, Unusable> {
@@ -97,7 +97,7 @@ async fn restart(probe: &Probe) -> Result<Finding, Unusable> {
     let again = probe.send(&ask).await;
     look.saw(row(&[&first, &again]));
     look.must(same(&first, &again), "not the first one's answer");
-    look.effects(probe.count().await? - before, 0);
+    look.effects(probe.effects_since(before).await?, 0);
     Ok(look.done())
 }
 
@@ -114,7 +114,7 @@ async fn expired(probe: &Probe) -> Result<Finding, Unusable> {
     let again = probe.send(&ask).await;
     look.saw(row(&[&first, &again]));
     look.must(refused(&again), "not refused");
-    Ok(look.effects(probe.count().await? - before, 1).done())
+    Ok(look.effects(probe.effects_since(before).await?, 1).done())
 }
 
 async fn outage(probe: &Probe) -> Result<Finding, Unusable> {
@@ -127,7 +127,7 @@ async fn outage(probe: &Probe) -> Result<Finding, Unusable> {
     let ask = probe.ask(&probe.key());
     probe.run("--store-down", down).await?;
     let without = probe.send(&ask).await;
-    let early = probe.count().await? - before;
+    let early = probe.effects_since(before).await?;
     probe.run("--store-up", up).await?;
     let with = probe.send_until_settled(&ask).await;
     look.saw(row(&[&without, &with]));
@@ -137,5 +137,5 @@ async fn outage(probe: &Probe) -> Result<Finding, Unusable> {
         "no 5xx while the store was away",
     );
     look.must(succeeded(&with), "the key is stuck");
-    Ok(look.effects(probe.count().await? - before, 1).done())
+    Ok(look.effects(probe.effects_since(before).await?, 1).done())
 }

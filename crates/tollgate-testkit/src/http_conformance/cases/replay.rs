@@ -27,7 +27,7 @@ async fn replay(probe: &Probe) -> Result<Finding, Unusable> {
     look.must(succeeded(&first), "the first did not succeed");
     look.must(status(&first) == status(&again), "another status");
     look.must(same(&first, &again), "other bytes");
-    Ok(look.effects(probe.count().await? - before, 1).done())
+    Ok(look.effects(probe.effects_since(before).await?, 1).done())
 }
 
 /// Two answers to one request, or why there are none.
@@ -128,7 +128,7 @@ async fn no_content(probe: &Probe) -> Result<Finding, Unusable> {
         let right = matches!(seen, Ok(answer) if answer.status == 204 && answer.body.is_empty());
         look.must(right, format_args!("{} is not an empty 204", told(seen)));
     }
-    Ok(look.effects(probe.count().await? - before, 1).done())
+    Ok(look.effects(probe.effects_since(before).await?, 1).done())
 }
 
 async fn declined(probe: &Probe) -> Result<Finding, Unusable> {
@@ -176,5 +176,5 @@ async fn new_key(probe: &Probe) -> Result<Finding, Unusable> {
     let (first, second) = (probe.send(&one).await, probe.send(&probe.ask(&probe.key())).await);
     look.saw(row(&[&first, &second]));
     look.must(succeeded(&second), "the second did not succeed");
-    Ok(look.effects(probe.count().await? - before, 2).done())
+    Ok(look.effects(probe.effects_since(before).await?, 2).done())
 }

@@ -5,9 +5,7 @@ use super::super::probe::Probe;
 use super::super::target::{Unusable, Variant};
 use super::super::wire::{Ask, told};
 use super::replay::needs;
-use super::{is_mismatch, mismatch_words, row, succeeded};
-use std::time::Duration;
-use tokio::time::sleep;
+use super::{is_mismatch, meeting, mismatch_words, row, succeeded};
 
 cases! {
     18 "other-body", "another body under a used key", "422, in the stripe profile 400 of type idempotency_error; no effect, no replay", other_body;
@@ -58,7 +56,7 @@ async fn refused_as_mismatch(
             look.must(super::refused(other), "not refused");
         }
     }
-    Ok(look.effects(probe.count().await? - before, 1).done())
+    Ok(look.effects(probe.effects_since(before).await?, 1).done())
 }
 
 async fn in_flight(probe: &Probe) -> Result<Finding, Unusable> {
@@ -70,11 +68,7 @@ async fn in_flight(probe: &Probe) -> Result<Finding, Unusable> {
         return Ok(needs(Variant::Slow));
     };
     let (mut look, before) = (Look::default(), probe.count().await?);
-    let later = async {
-        sleep(Duration::from_millis(150)).await;
-        probe.send(&two).await
-    };
-    let (first, second) = tokio::join!(probe.send(&one), later);
+    let (first, second) = meeting(probe, &one, &two).await;
     look.saw(row(&[&first, &second]));
     look.must(succeeded(&first), "the first did not succeed");
     look.must(
@@ -92,5 +86,5 @@ async fn original(probe: &Probe) -> Result<Finding, Unusable> {
     let again = probe.send(&one).await;
     look.saw(row(&[&first, &other, &again]));
     look.must(super::same(&first, &again), "not the first one's answer");
-    Ok(look.effects(probe.count().await? - before, 1).done())
+    Ok(look.effects(probe.effects_since(before).await?, 1).done())
 }

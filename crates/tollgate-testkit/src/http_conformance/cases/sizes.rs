@@ -29,7 +29,7 @@ async fn oversized(probe: &Probe) -> Result<Finding, Unusable> {
         let again = probe.send(&filled).await;
         look.saw(row(&[&large, &again]));
         look.must(same(&large, &again), "taken, and not protected");
-        return Ok(look.effects(probe.count().await? - before, 1).done());
+        return Ok(look.effects(probe.effects_since(before).await?, 1).done());
     }
     let early = probe.effects_since(before).await?;
     let plain = probe.send(&plain).await;
@@ -41,7 +41,7 @@ async fn oversized(probe: &Probe) -> Result<Finding, Unusable> {
         format_args!("{} instead of 413", told(&large)),
     );
     look.must(succeeded(&plain), "the refused request used up the key");
-    Ok(look.effects(probe.count().await? - before, 1).done())
+    Ok(look.effects(probe.effects_since(before).await?, 1).done())
 }
 
 async fn large(probe: &Probe) -> Result<Finding, Unusable> {

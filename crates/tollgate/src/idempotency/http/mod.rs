@@ -45,7 +45,8 @@ use tollgate_core::{Rejection, RejectionKind, Secrets, Verdict};
 /// Marks a response as a replay, by default.
 pub const IDEMPOTENT_REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 
-/// Says how the key stands, where that is not plain from the answer: `in-progress`, `mismatch`, `unknown`, `not-stored`.
+/// Says how the key stands, where that is not plain from the answer: `in-progress`, `mismatch`, `unknown`, `expired`, `not-replayable`,
+/// `not-stored`.
 pub const IDEMPOTENCY_STATUS: HeaderName = HeaderName::from_static("idempotency-status");
 
 type ScopeOf = dyn Fn(&Parts) -> Option<KeyScope> + Send + Sync;
@@ -82,8 +83,8 @@ type ScopeOf = dyn Fn(&Parts) -> Option<KeyScope> + Send + Sync;
 /// | too many [unknown outcomes](super::IdempotencyConfig::max_unresolved) of the caller, a new key | 429 | `too-many-unresolved` | `Retry-After` | `same-key` |
 /// | the store did not begin: nothing was run | 503 | `store-unavailable` | `Retry-After` | `same-key` |
 /// | the store did not settle: it was run | the handler's answer | | `Idempotency-Status: not-stored` | |
-/// | the answer's retention is over | 409, or [410](Self::expired_is_gone) | `key-expired` | | `do-not-retry` |
-/// | the answer was too large, streamed, or cannot be read | 409 | `not-replayable` | `Location`, if the answer had one | `do-not-retry` |
+/// | the answer's retention is over | 409, or [410](Self::expired_is_gone) | `key-expired` | `Idempotency-Status: expired` | `do-not-retry` |
+/// | the answer was too large, streamed, or cannot be read | 409 | `not-replayable` | `Idempotency-Status: not-replayable`, `Location` if the answer had one | `do-not-retry` |
 /// | too many repeats wait for one call | as if none could wait | `in-progress` | `Retry-After` | `same-key` |
 /// | a replay | the first answer's | | [`Idempotent-Replayed: true`](Self::replay_header) | |
 ///

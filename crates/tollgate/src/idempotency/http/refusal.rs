@@ -65,6 +65,8 @@ impl Words {
         let standing = match kind {
             RejectionKind::KeyInFlight => "in-progress",
             RejectionKind::KeyReused => "mismatch",
+            RejectionKind::KeyExpired => "expired",
+            RejectionKind::NotReplayable => "not-replayable",
             RejectionKind::OutcomeUnknown => {
                 headers.extend(self.status_link.clone().map(|link| (LINK, link)));
                 "unknown"

@@ -136,3 +136,27 @@ async fn a_thousand_calls_at_a_time_and_none_is_left_over() {
         assert_eq!(layer.running_calls(), []);
     }
 }
+
+/// Two who drain at once (a signal handler, and the end of `main`): one that gives up early, or is dropped, does not keep the other
+/// from its end.
+#[tokio::test(start_paused = true)]
+async fn two_may_drain_at_once() {
+    for is_dropped in [false, true] {
+        let layer = layer(store().0);
+        let call = tokio::spawn(layer.layer(slow(Duration::from_secs(2))).oneshot(sale("k", 100)));
+        sleep(Duration::from_millis(1)).await;
+        let began = tokio::time::Instant::now();
+        let early = async {
+            let draining = layer.drain(Duration::from_secs(if is_dropped { 60 } else { 1 }));
+            let gives_up = tokio::time::timeout(Duration::from_secs(1), draining).await;
+            assert!(!matches!(gives_up, Ok(Ok(()))));
+        };
+        let ((), patient) = tokio::join!(early, layer.drain(Duration::from_secs(60)));
+        assert_eq!(patient, Ok(()), "dropped: {is_dropped}");
+        assert!(
+            began.elapsed() < Duration::from_secs(3),
+            "as soon as none was left"
+        );
+        assert!(call.await.unwrap().is_ok());
+    }
+}

@@ -1,6 +1,7 @@
 //! The layer over a gateway that counts what it books.
 
 mod answers;
+mod behind;
 mod cut;
 mod drain;
 #[cfg(feature = "audit")]

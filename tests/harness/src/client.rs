@@ -24,6 +24,8 @@ pub struct ClientsTold {
     pub most: Option<Duration>,
     /// Only keys whose outcome is not known yet.
     pub again: bool,
+    /// How long a client goes on without any word that ends it.
+    pub patience: Duration,
 }
 
 /// How long a client waits for one answer.
@@ -33,10 +35,7 @@ const WITHIN: Duration = Duration::from_millis(1500);
 const DOUBTS: u32 = 5;
 
 /// How long a client goes on without any word that ends it.
-const PATIENCE: Duration = Duration::from_secs(15);
-
-/// The same in the calm, when whatever is known must be told.
-const PATIENCE_IN_THE_CALM: Duration = Duration::from_secs(120);
+pub const PATIENCE: Duration = Duration::from_secs(15);
 
 /// How often in a hundred a person clicks twice.
 const DOUBLE_CLICKS: u64 = 12;
@@ -123,10 +122,7 @@ impl Clients {
 
     /// One key, to its end.
     async fn charge(&self, key: &str) -> Result<(), Error> {
-        let (round, patience) = match self.told.again {
-            true => ("again", PATIENCE_IN_THE_CALM),
-            false => ("first", PATIENCE),
-        };
+        let round = if self.told.again { "again" } else { "first" };
         let mut dice = Dice::about(self.told.seed, &format!("client {round} {key}"));
         // from here on the key counts, also if this process is stopped before it hears anything
         self.write(key, Word::Nothing, None)?;
@@ -154,7 +150,7 @@ impl Clients {
             if let Some(word) = ended {
                 break word;
             }
-            if doubts >= DOUBTS || began.elapsed() > patience {
+            if doubts >= DOUBTS || began.elapsed() > self.told.patience {
                 let word = if doubts > 0 { Word::Unknown } else { Word::Nothing };
                 self.write(key, word, None)?;
                 break word;

@@ -2,13 +2,14 @@
 
 use crate::Error;
 use crate::args::Args;
-use crate::client::ClientsTold;
+use crate::client::{self, ClientsTold};
 use crate::dice::Dice;
 use crate::evidence::Files;
 use crate::gateway::GatewayTold;
 use crate::merchant::MerchantTold;
 use crate::merchant::points::{KILL_AT, Point};
 use crate::net;
+use crate::policies::Policy;
 use crate::processes::Process;
 use crate::proxy::ProxyTold;
 use crate::stores::StoreAt;
@@ -117,6 +118,12 @@ impl Town {
             at_once: self.args.at_once,
             most: self.args.most,
             again,
+            // in the calm everything that is known must be told, however slow the machine is; the wrong policies leave keys of which
+            // nobody is ever told
+            patience: match self.args.policy {
+                Policy::Tollgate if again => PATIENCE,
+                _ => client::PATIENCE,
+            },
         };
         Process::start("clients", &told, &self.files.log("clients"), &[]).await
     }

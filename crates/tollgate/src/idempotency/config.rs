@@ -37,9 +37,14 @@ pub enum WhileInFlight {
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct IdempotencyConfig {
-    /// How long an owner may be silent before it counts as lost (default: 60 s). Must be longer than the longest
-    /// guarded call: a lease that lapses while a call runs makes its outcome unknown until it settles.
+    /// How long an owner may be silent before it counts as lost (default: 60 s). A running call renews it at each third; what is left of it
+    /// when a process dies is the time in which a request that it has sent may still arrive, so let it be longer than any gateway's
+    /// time-out. A lease that lapses while a call runs makes its outcome unknown until it settles.
     pub lease: Duration,
+    /// For how long a running call renews its lease (default: 10 min; zero: never). A call that lasts longer than this and a lease is open
+    /// to operators and resolvers, so that one that hangs for ever does not hold its key for ever. Shorter than the gateway remembers a
+    /// downstream key.
+    pub renew_for: Duration,
     /// How long an answer is kept for replay (default: 30 days). Longer than any client retries.
     pub retention: Duration,
     /// When a claim is armed (default: at begin).
@@ -69,6 +74,7 @@ impl Default for IdempotencyConfig {
     fn default() -> Self {
         Self {
             lease: Duration::from_secs(60),
+            renew_for: Duration::from_secs(10 * 60),
             retention: Duration::from_secs(30 * 24 * 60 * 60),
             arm: ArmPolicy::AtBegin,
             while_in_flight: WhileInFlight::Refuse,
@@ -97,6 +103,8 @@ macro_rules! setters {
 setters! {
     /// Sets the lease (default: 60 s).
     lease: Duration;
+    /// Sets for how long a running call renews its lease (default: 10 min).
+    renew_for: Duration;
     /// Sets how long an answer is kept (default: 30 days).
     retention: Duration;
     /// Sets when a claim is armed (default: at begin).

@@ -95,6 +95,7 @@
 //!    (`key-reused`), never "try again later".
 //! 3. With a claim in hand the inner service is made ready, and the readied clone is called. The call's context holds
 //!    [`KeyInForce`](tollgate_core::KeyInForce): proof of the claim, the effect ledger, and the downstream key.
+//!    A call that lasts has its lease renewed, for up to [`renew_for`](IdempotencyConfig::renew_for): nobody takes it for lost.
 //! 4. The answer is judged over *all* attempts. Executed or declined: stored and replayed from now on. Certainly nothing
 //!    happened: the key may run again, for the same request. Anything else, a panic included: `Unknown`.
 //! 5. The answer leaves after its record is written. When the store fails then, the answer is the true one all the same, and
@@ -151,6 +152,7 @@ mod look_up;
 mod open_keys;
 #[cfg(feature = "audit")]
 mod operator;
+mod renewal;
 mod resolve;
 mod run;
 mod running;

@@ -2,6 +2,7 @@
 
 use super::config::{ArmPolicy, IdempotencyConfig};
 use super::guard::{Guard, Terms};
+use super::renewal::Renewal;
 use super::running::Doing;
 use pin_project_lite::pin_project;
 use std::any::Any;
@@ -48,8 +49,16 @@ where
     let mut req = Some(req);
     let whole = async move {
         let _tracked = &tracked;
-        let call = pin!(under_claim(&mut inner, &terms, &mut req, &token, asked));
-        terms.guard.running.named(&token.key, Doing::Calling, call).await
+        let mut call = pin!(under_claim(&mut inner, &terms, &mut req, &token, asked));
+        let mut renewal = Renewal::default();
+        let kept = pin!(poll_fn(|cx| {
+            let polled = call.as_mut().poll(cx);
+            if polled.is_pending() {
+                renewal.poll(&terms, &token, cx);
+            }
+            polled
+        }));
+        terms.guard.running.named(&token.key, Doing::Calling, kept).await
     };
     // the caller's span goes with the call, also into a task
     Box::pin(whole.instrument(tracing::Span::current()))

@@ -13,6 +13,7 @@ mod look_up;
 #[cfg(feature = "audit")]
 mod operators;
 mod over_http;
+mod renewing;
 #[cfg(feature = "seal")]
 mod sealed;
 mod stores;

@@ -18,11 +18,19 @@ pub(super) struct Flaky {
 
 impl Flaky {
     pub(super) fn new(step: &'static str, times: u32) -> Self {
+        Self::over(store().0, step, times)
+    }
+
+    pub(super) fn over(inner: MemoryIdempotency, step: &'static str, times: u32) -> Self {
         Self {
-            inner: store().0,
+            inner,
             failing: Arc::new(AtomicU32::new(times)),
             step,
         }
+    }
+
+    pub(super) fn failures_left(&self) -> u32 {
+        self.failing.load(SeqCst)
     }
 
     fn fails(&self, step: &str) -> bool {
@@ -64,7 +72,7 @@ impl IdempotencyStore for Flaky {
         self.or_fail("arm", || self.inner.arm(token, lease))
     }
     fn renew(&self, token: Token, lease: Duration) -> Self::Future<Held> {
-        self.inner.renew(token, lease)
+        self.or_fail("renew", || self.inner.renew(token, lease))
     }
     fn settle(&self, token: Token, settlement: &Settlement) -> Self::Future<Settled> {
         self.or_fail("settle", || self.inner.settle(token, settlement))

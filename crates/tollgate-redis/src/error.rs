@@ -30,6 +30,14 @@ pub enum ConnectError {
         /// What it says.
         failure: Failure,
     },
+    /// Its scripts cannot run there.
+    #[error("{server} is Redis {version}; 6.2 or a later one is needed (SET with PXAT)")]
+    TooOld {
+        /// Which.
+        server: String,
+        /// What it is.
+        version: String,
+    },
     /// It may forget what it acknowledged.
     #[error(
         "{server} cannot guard money: {}. Set what is named, or accept the loss with Settings::dangerous_may_forget",

@@ -108,7 +108,7 @@ struct Shared {
 impl Redis {
     /// Connects (`redis://[user:password@]host[:port][/db]`, `unix:///path`) and checks that the server keeps what it acknowledges:
     /// `appendonly yes`, `appendfsync always`, `no-appendfsync-on-rewrite no`, `maxmemory-policy noeviction`, and that it is no
-    /// replica. It is checked now and not again: who changes the configuration later changes the promise.
+    /// replica; and that it is Redis 6.2 or later. It is checked now and not again: who changes the configuration later changes the promise.
     ///
     /// # Errors
     /// [`ConnectError`], naming the server, everything that is wrong with it, and the way out.
@@ -135,6 +135,13 @@ impl Redis {
         )
         .await
         .map_err(unreachable)?;
+        let info: String = ask(&connection, redis::cmd("INFO").arg("server"))
+            .await
+            .map_err(unreachable)?;
+        if let Some(version) = too_old(&info) {
+            let version = version.to_owned();
+            return Err(ConnectError::TooOld { server, version });
+        }
         let weaknesses = weaknesses(&connection, &server, settings.may_forget).await?;
         if !weaknesses.is_empty() && !settings.may_forget {
             return Err(ConnectError::Weak { server, weaknesses });
@@ -245,6 +252,18 @@ async fn ask<T: redis::FromRedisValue>(connection: &Connection, command: &Cmd) -
     found
         .and_then(|value| Ok(redis::from_redis_value(value)?))
         .map_err(|error| Failure::of(&error))
+}
+
+/// The version that a server tells of itself, if that is before 6.2. One that tells none is taken: it fails at the first script, before
+/// anything is sent.
+pub(crate) fn too_old(info: &str) -> Option<&str> {
+    let version = info
+        .lines()
+        .find_map(|line| line.strip_prefix("redis_version:"))?
+        .trim();
+    let mut parts = version.split('.').map(|part| part.parse().ok());
+    let (major, minor): (u32, u32) = (parts.next()??, parts.next()??);
+    ((major, minor) < (6, 2)).then_some(version)
 }
 
 /// All that may make this server forget. When it does not say: an error, or one more weakness.

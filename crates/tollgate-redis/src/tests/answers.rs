@@ -147,3 +147,25 @@ fn no_argument_gets_into_an_error() {
         assert!(!shown.contains("4111"), "{shown}");
     }
 }
+
+#[test]
+fn an_old_server_is_told_from_a_new_one() {
+    let info = |version| format!("# Server\r\nredis_version:{version}\r\nredis_git_sha1:00000000\r\n");
+    for old in ["2.8.24", "5.0.14", "6.0.16", "6.1.241"] {
+        assert_eq!(crate::open::too_old(&info(old)), Some(old));
+    }
+    for new in [
+        "6.2.0",
+        "6.2.14",
+        "7.0.15",
+        "7.2.4",
+        "8.0",
+        "10.1.0",
+        "255.255.255",
+    ] {
+        assert_eq!(crate::open::too_old(&info(new)), None, "{new}");
+    }
+    for other in ["", "# Server\r\n", "redis_version:unstable\r\n"] {
+        assert_eq!(crate::open::too_old(other), None, "{other}");
+    }
+}

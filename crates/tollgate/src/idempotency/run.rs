@@ -342,7 +342,7 @@ const fn is_executed(settlement: &Settlement) -> bool {
 }
 
 /// The future's output, or its panic. Covers the making of the future as well as every poll.
-fn caught<F: Future>(make: impl FnOnce() -> F) -> Caught<F> {
+pub(super) fn caught<F: Future>(make: impl FnOnce() -> F) -> Caught<F> {
     match catch_unwind(AssertUnwindSafe(make)) {
         Ok(future) => Caught::Running { future },
         Err(panic) => Caught::Panicked { panic: Some(panic) },
@@ -352,7 +352,7 @@ fn caught<F: Future>(make: impl FnOnce() -> F) -> Caught<F> {
 pin_project! {
     // by hand, for a future made of `async` would hold the maker beside what it makes
     #[project = CaughtProj]
-    enum Caught<F> {
+    pub(super) enum Caught<F> {
         Running { #[pin] future: F },
         Panicked { panic: Option<Box<dyn Any + Send>> },
     }

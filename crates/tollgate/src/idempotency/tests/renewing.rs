@@ -1,8 +1,10 @@
 //! A call that lasts longer than its lease is still its owner's.
 
-use super::stores::Flaky;
+use super::stores::{Flaky, How};
 use super::*;
-use std::future::pending;
+use std::future::{pending, poll_fn};
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 use tokio::time::sleep;
 use tollgate_core::Timestamp;
@@ -144,4 +146,63 @@ async fn a_call_shorter_than_a_third_of_its_lease_renews_nothing() {
             .unwrap();
     }
     assert_eq!(store.failures_left(), never);
+}
+
+/// A question that is never answered (a connection that a firewall has forgotten, a row that somebody holds) must not keep the renewal
+/// from asking again: the lease would lapse under a store that is there.
+#[tokio::test(start_paused = true)]
+async fn a_renewal_that_is_never_answered_is_asked_again() {
+    let (gateway, secrets) = (Gateway::booking(), Secrets::ephemeral());
+    let store = Flaky::over(running_store(), "renew", 3).how(How::NeverAnswers);
+    let layer = IdempotencyLayer::dangerous_gateway(store.clone(), secrets.clone());
+    let service = layer.layer(slow(&gateway, LEASE * 4));
+    let call = tokio::spawn(service.clone().oneshot(sale("k", 100)));
+    let key = secrets.record_key("", "k");
+    for _ in 0..3 {
+        sleep(LEASE).await;
+        assert_eq!(phase(&store, key).await, Phase::Armed);
+    }
+    assert!(call.await.unwrap().is_ok());
+    assert_eq!((store.failures_left(), gateway.booked()), (0, 1));
+}
+
+/// A renewal is a favour to the call: what goes wrong in it must not cut a charge in half.
+#[tokio::test(start_paused = true)]
+async fn a_renewal_that_panics_takes_no_call_along() {
+    let gateway = Gateway::booking();
+    let store = Flaky::over(running_store(), "renew", 1).how(How::Panics);
+    let layer = IdempotencyLayer::dangerous_gateway(store.clone(), Secrets::ephemeral());
+    let service = layer.layer(slow(&gateway, LEASE / 2));
+    let call = tokio::spawn(service.clone().oneshot(sale("k", 100)));
+    assert!(call.await.expect("the call ends as it does").is_ok());
+    assert_eq!(store.failures_left(), 0);
+    assert!(service.oneshot(sale("k", 100)).await.is_ok());
+    assert_eq!(gateway.booked(), 1);
+}
+
+/// Under another executor, and in a runtime without timers, nothing can be renewed, and a call that waits still comes to its end.
+#[test]
+fn a_call_needs_no_timer() {
+    let gateway = Gateway::booking();
+    let layer = IdempotencyLayer::dangerous_gateway(MemoryIdempotency::new(), Secrets::ephemeral());
+    let waits_once = {
+        let gateway = gateway.clone();
+        service_fn(move |call: Call<Sale>| {
+            let gateway = gateway.clone();
+            async move {
+                let mut waited = false;
+                poll_fn(|_| match std::mem::replace(&mut waited, true) {
+                    true => Poll::Ready(()),
+                    false => Poll::Pending,
+                })
+                .await;
+                gateway.oneshot(call).await
+            }
+        })
+    };
+    let mut call = pin!(layer.layer(waits_once).oneshot(sale("k", 100)));
+    let mut cx = Context::from_waker(Waker::noop());
+    assert!(call.as_mut().poll(&mut cx).is_pending());
+    assert!(matches!(call.as_mut().poll(&mut cx), Poll::Ready(Ok(_))));
+    assert_eq!(gateway.booked(), 1);
 }

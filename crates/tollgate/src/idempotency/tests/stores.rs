@@ -1,11 +1,11 @@
 //! Stores that fail, at each step.
 
 use super::*;
-use std::future::{Ready, ready};
+use std::future::{Ready, pending};
 use std::time::Duration;
 use tollgate_core::Timestamp;
 use tollgate_core::store::idempotency::*;
-use tollgate_core::store::{Capabilities, StoreError};
+use tollgate_core::store::{Boxed, Capabilities, StoreError};
 use tower::{Layer, ServiceExt};
 
 /// Fails the steps that the switch names, so many times.
@@ -14,6 +14,15 @@ pub(super) struct Flaky {
     inner: MemoryIdempotency,
     failing: Arc<AtomicU32>,
     step: &'static str,
+    how: How,
+}
+
+/// How a step fails.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum How {
+    Errs,
+    Panics,
+    NeverAnswers,
 }
 
 impl Flaky {
@@ -26,7 +35,12 @@ impl Flaky {
             inner,
             failing: Arc::new(AtomicU32::new(times)),
             step,
+            how: How::Errs,
         }
+    }
+
+    pub(super) fn how(self, how: How) -> Self {
+        Self { how, ..self }
     }
 
     pub(super) fn failures_left(&self) -> u32 {
@@ -41,21 +55,27 @@ impl Flaky {
                 .is_ok()
     }
 
-    fn or_fail<T>(
+    fn or_fail<T: Send + 'static>(
         &self,
         step: &str,
         real: impl FnOnce() -> Ready<Result<T, StoreError>>,
-    ) -> Ready<Result<T, StoreError>> {
-        if self.fails(step) {
-            ready(Err(StoreError::unavailable("down").possibly_applied()))
-        } else {
-            real()
+    ) -> Boxed<T> {
+        if !self.fails(step) {
+            return Box::pin(real());
         }
+        let how = self.how;
+        Box::pin(async move {
+            match how {
+                How::Errs => Err(StoreError::unavailable("down").possibly_applied()),
+                How::Panics => panic!("the store's own"),
+                How::NeverAnswers => pending().await,
+            }
+        })
     }
 }
 
 impl IdempotencyStore for Flaky {
-    type Future<T: Send + 'static> = Ready<Result<T, StoreError>>;
+    type Future<T: Send + 'static> = Boxed<T>;
     fn capabilities(&self) -> Capabilities {
         Capabilities {
             durable: true,
@@ -63,7 +83,7 @@ impl IdempotencyStore for Flaky {
         }
     }
     fn now(&self) -> Self::Future<Timestamp> {
-        self.inner.now()
+        Box::pin(self.inner.now())
     }
     fn begin(&self, begin: Begin) -> Self::Future<Begun> {
         self.or_fail("begin", || self.inner.begin(begin))
@@ -78,19 +98,19 @@ impl IdempotencyStore for Flaky {
         self.or_fail("settle", || self.inner.settle(token, settlement))
     }
     fn resolve(&self, resolve: Resolve) -> Self::Future<Resolved> {
-        self.inner.resolve(resolve)
+        Box::pin(self.inner.resolve(resolve))
     }
     fn get(&self, key: RecordKey) -> Self::Future<Option<Record>> {
-        self.inner.get(key)
+        Box::pin(self.inner.get(key))
     }
     fn unresolved(&self, after: Option<RecordKey>, limit: u32) -> Self::Future<Vec<Unresolved>> {
-        self.inner.unresolved(after, limit)
+        Box::pin(self.inner.unresolved(after, limit))
     }
     fn sweep(&self, limit: u32) -> Self::Future<u64> {
-        self.inner.sweep(limit)
+        Box::pin(self.inner.sweep(limit))
     }
     fn collect(&self, tombstone: Duration, limit: u32) -> Self::Future<u64> {
-        self.inner.collect(tombstone, limit)
+        Box::pin(self.inner.collect(tombstone, limit))
     }
 }
 

@@ -11,8 +11,14 @@ for i = 4, #KEYS do
   if bad then
     bad_ones = bad_ones + 1
   elseif not record or record.phase ~= 'armed' then
-    -- nothing here leaves that behind: somebody's hand did
-    moved = moved + redis.call('ZREM', WATCH, member)
+    -- who settled since it was found due has put it where the collector looks; a claim's place without a claim, nothing here leaves
+    -- behind: somebody's hand did
+    local place = tonumber(redis.call('ZSCORE', WATCH, member) or 0)
+    if place < 0 then
+      redis.call('ZREM', WATCH, member)
+    end
+    -- not to be met again among the claims
+    moved = moved + 1
   elseif record.lease < at then
     doubt(key, member, record, 'owner_lost', at)
     changed, moved = changed + 1, moved + 1

@@ -4,11 +4,11 @@ use super::server::Server;
 use std::time::Duration;
 use tollgate_core::store::StoreErrorKind;
 use tollgate_core::store::idempotency::{
-    Begin, Begun, Fingerprint, IdempotencyStore, Owner, RecordKey, Tenant,
+    Begin, Begun, Completion, Fingerprint, IdempotencyStore, Owner, RecordKey, Settlement, Tenant,
 };
 use tollgate_core::store::memory::MemoryIdempotency;
 use tollgate_core::{Clock, ManualClock, Timestamp};
-use tollgate_testkit::histories::Trial;
+use tollgate_testkit::histories::{Trial, record_keys};
 
 /// Ahead of the server's own time: its keys' times to live, which follow that, do not end in between.
 const FAR_AHEAD: Timestamp = Timestamp::from_unix_seconds(4_100_000_000);
@@ -87,4 +87,49 @@ async fn a_claim_that_cannot_be_filed_is_not_kept() {
     tell("DEL", None).await;
     let begun = store.begin(begin(1)).await.unwrap();
     assert!(matches!(begun, Begun::Acquired(_)), "{begun:?}");
+}
+
+/// What is due is looked for by one script and swept by the next. Who settles in between has put the record where the collector looks
+/// for it: taken away there, its answer would stay long after its retention.
+#[tokio::test]
+async fn a_sweep_that_comes_late_leaves_what_was_settled_in_its_place() {
+    let completed = Settlement::Completed(Completion {
+        executed: true,
+        envelope: None,
+    });
+    for (settlement, again) in [
+        (completed, false),
+        (Settlement::Released, false),
+        (Settlement::Released, true),
+    ] {
+        let mut server = Server::new().await.with_indexes();
+        let claim = Begin {
+            key: record_keys().into_iter().next().unwrap(),
+            ..begin(1)
+        };
+        server.set_time(FAR_AHEAD).await;
+        let Begun::Acquired(token) = server.store().begin(claim).await.unwrap() else {
+            panic!("taken");
+        };
+        let lapsed = FAR_AHEAD.saturating_add(Duration::from_secs(11));
+        server.set_time(lapsed).await;
+        server.store().settle(token, &settlement).await.unwrap();
+        if again {
+            let prepares = Begin { arm: false, ..claim };
+            server.store().begin(prepares).await.unwrap();
+        }
+        let store = server.store();
+        let sweep = &store.scripts().sweep;
+        let mut question = sweep.over(4);
+        question
+            .arg(store.indexes())
+            .arg(store.key_of("record", claim.key.as_bytes()))
+            .arg(claim.key.as_bytes());
+        store.ask(sweep, question, |_| Ok(())).await.unwrap();
+        server.inspect().await;
+        let ended = lapsed.saturating_add(Duration::from_secs(3600));
+        server.set_time(ended).await;
+        let collected = server.store().collect(Duration::from_secs(1), 10).await.unwrap();
+        assert_eq!(collected, 1, "{settlement:?} {again}");
+    }
 }

@@ -109,7 +109,9 @@ impl Ear {
             return;
         }
         self.0.shared.state.send_replace(State::Coming);
-        let task = tokio::spawn(listen(self.0.options.clone(), Arc::clone(&self.0.shared)));
+        // made here: a task that a runtime takes along before it has begun has come to its end, too
+        let ending = Ending(Arc::clone(&self.0.shared));
+        let task = tokio::spawn(listen(self.0.options.clone(), ending));
         *listening = Some(task.abort_handle());
     }
 
@@ -206,8 +208,7 @@ impl Drop for Ending {
     }
 }
 
-async fn listen(options: PgConnectOptions, shared: Arc<Shared>) {
-    let ending = Ending(shared);
+async fn listen(options: PgConnectOptions, ending: Ending) {
     let shared = &ending.0;
     let (mut pause, longest) = BACK_OFF;
     loop {
@@ -269,4 +270,38 @@ fn key_of(payload: &str) -> Option<RecordKey> {
         *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
     }
     Some(RecordKey::new(key))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use super::*;
+    use std::pin::pin;
+    use std::task::{Context, Waker};
+    use tokio::runtime::{Builder, Runtime};
+
+    fn runtime() -> Runtime {
+        Builder::new_current_thread().enable_all().build().unwrap()
+    }
+
+    /// A runtime that ends before the ear has begun to listen takes its task along unpolled. Whoever waits later, in another one, listens
+    /// anew, and is told how that went.
+    #[test]
+    fn an_ear_that_never_began_to_listen_begins_anew() {
+        let nobody_there = PgConnectOptions::new().host("127.0.0.1").port(1);
+        let (ear, key) = (Ear::new(nobody_there), RecordKey::new([7; 32]));
+        let first = runtime();
+        {
+            let _inside = first.enter();
+            let mut waits = pin!(ear.enlist(key));
+            let polled = waits.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+            assert!(polled.is_pending());
+        }
+        drop(first);
+        assert_eq!(*ear.0.shared.state.borrow(), State::Absent);
+        let second = runtime();
+        let told = second.block_on(async { tokio::time::timeout(2 * PATIENCE, ear.enlist(key)).await });
+        assert!(told.expect("waits for ever").is_err(), "nobody is there");
+    }
 }

@@ -5,12 +5,14 @@
 mod support;
 
 use sqlx::postgres::{PgPoolOptions, PgSslMode};
-use sqlx::{Connection, Row};
+use sqlx::{AssertSqlSafe, Connection, Row};
 use std::time::Duration;
 use support::app::{Answer, App, Plan, config};
 use support::proxy::{Cut, Proxy};
-use support::{Database, block_on};
+use support::{Database, begin, block_on};
 use tollgate::idempotency::ArmPolicy;
+use tollgate_core::store::idempotency::{Begun, Held, IdempotencyStore, Phase, Settlement};
+use tollgate_postgres::{NotSettled, Postgres, Settings};
 
 /// How many credits there are, in which phase the record is, and whether one transaction wrote both last.
 async fn found(database: &Database) -> (i64, Option<String>, bool) {
@@ -131,12 +133,15 @@ fn a_crash_before_the_commit_leaves_nothing() {
     });
 }
 
-/// An owner that was slower than its lease is fenced inside its own transaction, before anything is committed.
+/// An owner that was slower than its lease, and has not renewed it, is fenced inside its own transaction, before anything is committed.
 #[test]
 fn a_late_owner_commits_nothing() {
     block_on(async {
         let database = Database::fresh().await;
-        let slow = App::on(&database, config().lease(Duration::from_millis(200))).await;
+        let frozen = config()
+            .lease(Duration::from_millis(200))
+            .renew_for(Duration::ZERO);
+        let slow = App::on(&database, frozen).await;
         let other = App::on(&database, config()).await;
         slow.plan(Plan::Pause);
         let late = tokio::spawn({
@@ -178,6 +183,76 @@ fn a_connection_cut_anywhere_in_the_transaction_leaves_one_row() {
                     );
                     break;
                 }
+            }
+        }
+    });
+}
+
+/// A handler that settles and does not come to its commit holds its row, and so whoever renews its lease. That must not use up the
+/// store's connections, on which every other key depends.
+#[test]
+fn a_handler_that_never_commits_stops_no_other_key() {
+    block_on(async {
+        let database = Database::fresh().await;
+        database.store().await.close().await;
+        let one = Settings::new().max_connections(1);
+        let store = Postgres::connect(&database.url(), one).await.unwrap();
+        let pool = PgPoolOptions::new().connect_with(database.options()).await;
+        let app = App::start(store, pool.unwrap(), config().lease(Duration::from_secs(3))).await;
+        let there = app.plan(Plan::HangBefore).there.clone();
+        let hangs = tokio::spawn({
+            let app = app.clone();
+            async move { app.post("hangs").await }
+        });
+        there.notified().await;
+        let mut waiting = database.connection().await;
+        let renews = "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()";
+        while sqlx::query_scalar::<_, i64>(renews)
+            .fetch_one(&mut waiting)
+            .await
+            .unwrap()
+            == 0
+        {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        assert_eq!(app.post("another").await.status, 201);
+        hangs.abort();
+    });
+}
+
+/// A claim that is renewed while a handler's transaction runs is settled in it all the same; only a snapshot that is older than the
+/// renewal cannot, and then nothing of it is committed.
+#[test]
+fn a_renewal_in_between_hinders_snapshots_only() {
+    block_on(async {
+        for (level, settles) in [("read committed", true), ("repeatable read", false)] {
+            let database = Database::fresh().await;
+            let store = database.store().await;
+            let Begun::Acquired(claim) = begin(&store).await.unwrap() else {
+                panic!("taken");
+            };
+            let mut connection = database.connection().await;
+            let mut transaction = connection.begin().await.unwrap();
+            for sql in [
+                format!("set transaction isolation level {level}"),
+                "select from tollgate.idempotency".into(),
+            ] {
+                sqlx::query(AssertSqlSafe(sql))
+                    .execute(&mut *transaction)
+                    .await
+                    .unwrap();
+            }
+            let renewed = store.renew(claim, Duration::from_secs(60)).await;
+            assert_eq!(renewed.unwrap(), Held::Held);
+            let settled = Postgres::settle_in(&mut transaction, claim, &Settlement::Released).await;
+            transaction.commit().await.unwrap();
+            let found = store.get(claim.key).await.unwrap().unwrap().phase;
+            if settles {
+                settled.unwrap();
+                assert_eq!(found, Phase::Released);
+            } else {
+                assert!(matches!(settled, Err(NotSettled::Store(_))), "{settled:?}");
+                assert_eq!(found, Phase::Armed);
             }
         }
     });

@@ -30,6 +30,10 @@ impl Postgres {
     ///
     /// Where answers are sealed (`tollgate_core::store::idempotency::seal`), hand over what `Sealed::seal` makes of the settlement.
     ///
+    /// Use `read committed`, the default. At `repeatable read` and above a transaction whose snapshot is older than the last renewal of the
+    /// claim's lease cannot write the record any more: it fails here, commits nothing, and so does every later try that takes longer than a
+    /// third of a lease.
+    ///
     /// # What a failure leaves
     ///
     /// Under `ArmPolicy::InTransaction` nothing is ever in doubt. A crash before the commit leaves a claim that was never armed: it is

@@ -104,7 +104,7 @@ async fn a_sweep_that_comes_late_leaves_what_was_settled_in_its_place() {
     ] {
         let mut server = Server::new().await.with_indexes();
         let claim = Begin {
-            key: record_keys().into_iter().next().unwrap(),
+            key: record_keys().next().unwrap(),
             ..begin(1)
         };
         server.set_time(FAR_AHEAD).await;

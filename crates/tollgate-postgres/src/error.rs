@@ -85,6 +85,8 @@ pub(crate) enum Failure {
     Before(sqlx::Error),
     /// After a write was sent.
     Write(sqlx::Error),
+    /// It was sent, and nothing came back in time.
+    Silent,
     /// It lost too many races.
     Contended,
     /// The server would forget the claim in a crash.
@@ -94,7 +96,11 @@ pub(crate) enum Failure {
 impl Failure {
     /// As the answer of a step whose statements commit by themselves.
     pub(crate) fn alone(self) -> StoreError {
-        let lost = matches!(&self, Self::Write(error) if is_answer_lost(error));
+        let lost = match &self {
+            Self::Write(error) => is_answer_lost(error),
+            Self::Silent => true,
+            Self::Before(_) | Self::Contended | Self::Forgetful => false,
+        };
         let error = self.inside();
         if lost { error.possibly_applied() } else { error }
     }
@@ -103,6 +109,7 @@ impl Failure {
     pub(crate) fn inside(self) -> StoreError {
         match self {
             Self::Before(error) | Self::Write(error) => store_error(error),
+            Self::Silent => StoreError::unavailable("the database did not answer in time"),
             Self::Contended => StoreError::unavailable("too many others write the same record"),
             Self::Forgetful => StoreError::new(
                 StoreErrorKind::Unsupported,
@@ -117,6 +124,7 @@ impl Failure {
             Self::Before(error) | Self::Write(error) => {
                 matches!(error, sqlx::Error::Database(_)) && !is_answer_lost(error)
             }
+            Self::Silent => false,
             Self::Contended | Self::Forgetful => true,
         }
     }

@@ -74,6 +74,11 @@ impl Pool {
         &self.0.options
     }
 
+    /// How long a step may take.
+    pub(crate) fn response_timeout(&self) -> Duration {
+        self.0.settings.response_timeout
+    }
+
     /// A connection that lives, as far as can be known; within the time that the settings allow.
     pub(crate) async fn acquire(&self) -> Result<Busy, Error> {
         let deadline = Instant::now()

@@ -11,6 +11,7 @@ use sqlx::{AssertSqlSafe, Executor, PgConnection};
 use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
+use tokio::time::timeout;
 use tollgate_core::Timestamp;
 use tollgate_core::store::{Boxed, StoreError};
 
@@ -90,7 +91,7 @@ impl Postgres {
         let pool = self.pool.clone();
         Box::pin(async move {
             let mut session = open(&pool).await?;
-            let done = run(&mut session.connection).await;
+            let done = within(&pool, run(&mut session.connection)).await;
             if done
                 .as_ref()
                 .err()
@@ -112,11 +113,12 @@ impl Postgres {
         let pool = self.pool.clone();
         Box::pin(async move {
             let mut session = open(&pool).await?;
-            let done = match begin(&mut session.connection, locks).await {
-                Ok(()) => run(&mut session.connection).await,
-                Err(failure) => Err(failure),
-            };
-            end(session, done).await
+            let done = within(&pool, async {
+                begin(&mut session.connection, locks).await?;
+                run(&mut session.connection).await
+            })
+            .await;
+            end(&pool, session, done).await
         })
     }
 }
@@ -127,16 +129,29 @@ async fn open(pool: &Pool) -> Result<Busy, StoreError> {
         .map_err(|error| Failure::Before(error).alone())
 }
 
-/// Commits, or rolls back.
-async fn end<T>(mut session: Busy, done: Result<T, Failure>) -> Result<T, StoreError> {
+/// What comes of it, if it comes in time. Otherwise the connection is in the middle of something, and must not be given back.
+async fn within<T>(pool: &Pool, run: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    timeout(pool.response_timeout(), run)
+        .await
+        .unwrap_or(Err(Failure::Silent))
+}
+
+/// Commits, or rolls back; what was silent is left to the server, which rolls back when its connection is closed.
+async fn end<T>(pool: &Pool, mut session: Busy, done: Result<T, Failure>) -> Result<T, StoreError> {
+    if let Err(Failure::Silent) = done {
+        return Err(Failure::Silent.inside());
+    }
     let end = if done.is_ok() { "commit" } else { "rollback" };
-    let ended = session.connection.execute(end).await;
+    let ended = within(pool, async {
+        session.connection.execute(end).await.map_err(Failure::Write)
+    })
+    .await;
     match (done, ended) {
         (Ok(answer), Ok(_)) => {
             session.give_back();
             Ok(answer)
         }
-        (Ok(_), Err(error)) => Err(Failure::Write(error).alone()),
+        (Ok(_), Err(failure)) => Err(failure.alone()),
         (Err(failure), ended) => {
             if ended.is_ok() {
                 session.give_back();

@@ -18,6 +18,7 @@ pub struct Settings {
     pub(crate) migrate: bool,
     pub(crate) max_connections: u32,
     pub(crate) acquire_timeout: Duration,
+    pub(crate) response_timeout: Duration,
     pub(crate) listen: bool,
     pub(crate) survives_failover: bool,
     before_each_step: Option<Arc<dyn Fn() -> String + Send + Sync>>,
@@ -29,6 +30,7 @@ impl fmt::Debug for Settings {
             .field("migrate", &self.migrate)
             .field("max_connections", &self.max_connections)
             .field("acquire_timeout", &self.acquire_timeout)
+            .field("response_timeout", &self.response_timeout)
             .field("listen", &self.listen)
             .field("survives_failover", &self.survives_failover)
             .finish_non_exhaustive()
@@ -49,6 +51,7 @@ impl Settings {
             migrate: false,
             max_connections: 10,
             acquire_timeout: Duration::from_secs(10),
+            response_timeout: Duration::from_secs(10),
             listen: true,
             survives_failover: false,
             before_each_step: None,
@@ -88,6 +91,15 @@ impl Settings {
     #[must_use]
     pub fn acquire_timeout(mut self, time: Duration) -> Self {
         self.acquire_timeout = time;
+        self
+    }
+
+    /// Sets how long a step may take once it has its connection (default: 10 s): a network that swallows the answer, or a row that somebody
+    /// holds, must not keep a caller for as long as TCP does. After it the step *may have been carried out*, as its error says, and its
+    /// connection is closed.
+    #[must_use]
+    pub fn response_timeout(mut self, time: Duration) -> Self {
+        self.response_timeout = time;
         self
     }
 

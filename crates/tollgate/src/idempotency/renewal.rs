@@ -3,8 +3,8 @@
 //! Only a call that has to wait pays for this, and a call shorter than a third of its lease never asks the store. A process that is
 //! killed or frozen renews nothing, and its lease lapses as it should.
 
+use super::caught::caught;
 use super::guard::Terms;
-use super::run::caught;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};

@@ -1,11 +1,12 @@
 //! What clients ask of one record, and what stands in the answers.
 
+use crate::conformance::idempotency::answer;
 use std::time::Duration;
 use tollgate_core::Timestamp;
 use tollgate_core::store::StoreError;
 use tollgate_core::store::idempotency::{
-    Begin, Begun, Completion, Doubt, Envelope, Evidence, Fingerprint, IdempotencyStore, Owner, Record,
-    RecordKey, Resolution, Resolve, Resolved, Settlement, Tenant, Token, Unresolved,
+    Begin, Begun, Completion, Doubt, Evidence, Fingerprint, IdempotencyStore, Owner, Record, RecordKey,
+    Resolution, Resolve, Resolved, Settlement, Tenant, Token, Unresolved,
 };
 
 /// Longer than any history takes.
@@ -136,22 +137,10 @@ impl Claim {
     }
 }
 
-fn completion(body: &[u8]) -> Completion {
-    Completion {
-        executed: true,
-        envelope: Some(Envelope {
-            ok: true,
-            status: 201,
-            head: None,
-            body: body.into(),
-        }),
-    }
-}
-
 pub(super) fn settlement(how: u8) -> Settlement {
     match how {
-        0 => Settlement::Completed(completion(b"one")),
-        1 => Settlement::Completed(completion(b"two")),
+        0 => Settlement::Completed(answer(b"one")),
+        1 => Settlement::Completed(answer(b"two")),
         2 => Settlement::Released,
         _ => Settlement::Unknown(Doubt::AnswerInDoubt),
     }
@@ -174,7 +163,7 @@ pub(super) fn resolve(epoch: u64, absent: bool, old_look: bool) -> Resolve {
     let (resolution, reason) = if absent {
         (Resolution::Released, "absent")
     } else {
-        (Resolution::Completed(completion(b"found")), "found")
+        (Resolution::Completed(answer(b"found")), "found")
     };
     Resolve {
         key: KEY,

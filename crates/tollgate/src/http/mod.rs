@@ -32,4 +32,6 @@ mod protocol;
 mod tests;
 
 pub use body::{ReadBody, ReadOutcome, Rebuild};
+#[cfg(feature = "idempotency")]
+pub(crate) use protocol::IDEMPOTENCY_STATUS;
 pub use protocol::{Http, HttpClient, RouteName, verdict_of_status};

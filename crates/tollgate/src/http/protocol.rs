@@ -67,7 +67,7 @@ fn verdict_of_response<B>(response: &Response<B>) -> Verdict {
 }
 
 /// How an idempotency layer says how a key stands: ours, or another one's.
-const IDEMPOTENCY_STATUS: HeaderName = HeaderName::from_static("idempotency-status");
+pub(crate) const IDEMPOTENCY_STATUS: HeaderName = HeaderName::from_static("idempotency-status");
 
 /// Whether the deed may have been done there all the same.
 fn leaves_doubt(standing: &HeaderValue) -> bool {

@@ -47,7 +47,7 @@ pub const IDEMPOTENT_REPLAYED: HeaderName = HeaderName::from_static("idempotent-
 
 /// Says how the key stands, where that is not plain from the answer: `in-progress`, `mismatch`, `unknown`, `expired`, `not-replayable`,
 /// `not-stored`.
-pub const IDEMPOTENCY_STATUS: HeaderName = HeaderName::from_static("idempotency-status");
+pub const IDEMPOTENCY_STATUS: HeaderName = crate::http::IDEMPOTENCY_STATUS;
 
 type ScopeOf = dyn Fn(&Parts) -> Option<KeyScope> + Send + Sync;
 

@@ -24,7 +24,7 @@
 //! once, [`Boxed`] for drivers, a channel's receiver for a writer thread), state its [`Capabilities`] truthfully, and
 //! run `tollgate_testkit::conformance` over it. The decisions are pure functions in each port's `rule` module: a
 //! store that loads a record, asks the rule and writes the change back under one lock or transaction is right by
-//! construction.
+//! construction. A store behind a server can have steps that wait at the same moment share a round trip: feature `together`.
 
 pub mod audit;
 pub mod carry_over;
@@ -33,6 +33,8 @@ pub mod idempotency;
 pub mod memory;
 pub mod quota;
 pub mod saga;
+#[cfg(feature = "together")]
+pub mod together;
 pub mod velocity;
 
 use std::error::Error;

@@ -1,0 +1,135 @@
+//! Who runs, and who waits.
+
+use super::{Batch, Limits, StoreError};
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use tokio::sync::oneshot;
+
+pub(super) struct Queue<B: Batch> {
+    pub(super) limits: Limits,
+    state: Mutex<State<B>>,
+}
+
+struct State<B: Batch> {
+    /// How many batches run. While somebody waits, it is as many as may, or more.
+    running: usize,
+    /// In the order in which they came.
+    waiting: VecDeque<Waiting<B>>,
+    /// How many ever waited.
+    numbers: u64,
+}
+
+/// A step, and where its answer goes.
+pub(super) struct Waiting<B: Batch> {
+    number: u64,
+    size: usize,
+    pub(super) step: B::Step,
+    pub(super) answer: oneshot::Sender<Result<B::Answer, StoreError>>,
+}
+
+/// A place in the queue.
+pub(super) struct Place<B: Batch> {
+    pub(super) number: u64,
+    pub(super) answer: oneshot::Receiver<Result<B::Answer, StoreError>>,
+}
+
+impl<B: Batch> Queue<B> {
+    pub(super) fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            state: Mutex::new(State {
+                running: 0,
+                waiting: VecDeque::new(),
+                numbers: 0,
+            }),
+        }
+    }
+
+    /// Gives the step back if it may run now, and a place in the queue if it may not.
+    pub(super) fn join(&self, step: B::Step, size: usize) -> Result<B::Step, Place<B>> {
+        let mut state = self.state();
+        if state.running < self.limits.at_once.max(1) {
+            state.running += 1;
+            return Ok(step);
+        }
+        let (caller, answer) = oneshot::channel();
+        state.numbers += 1;
+        let number = state.numbers;
+        state.waiting.push_back(Waiting {
+            number,
+            size,
+            step,
+            answer: caller,
+        });
+        Err(Place { number, answer })
+    }
+
+    /// One has run: what runs in its place, if anything does.
+    pub(super) fn next(&self) -> Option<Vec<Waiting<B>>> {
+        let mut state = self.state();
+        state.running -= 1;
+        if state.running >= self.limits.at_once.max(1) {
+            return None; // it was one more than may
+        }
+        let batch = state.take(&self.limits)?;
+        state.running += 1;
+        Some(batch)
+    }
+
+    pub(super) fn is_waiting(&self, number: u64) -> bool {
+        self.state().is_waiting(number)
+    }
+
+    /// What runs although as many run as may, because this one has waited for too long. Nothing, if it waits no more.
+    pub(super) fn overdue(&self, number: u64) -> Option<Vec<Waiting<B>>> {
+        let mut state = self.state();
+        if !state.is_waiting(number) {
+            return None;
+        }
+        let batch = state.take(&self.limits)?;
+        state.running += 1;
+        Some(batch)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State<B>> {
+        // what a step's own drop may panic about leaves the queue whole
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<B: Batch> State<B> {
+    fn is_waiting(&self, number: u64) -> bool {
+        self.waiting.front().is_some_and(|first| first.number <= number)
+    }
+
+    /// The next batch, without those whose callers went away; nothing if nobody is left.
+    fn take(&mut self, limits: &Limits) -> Option<Vec<Waiting<B>>> {
+        let mut batch = Vec::with_capacity(self.waiting.len().min(limits.steps.max(1)));
+        let mut bytes = 0_usize;
+        while let Some(first) = self.waiting.front() {
+            if first.answer.is_closed() {
+                self.waiting.pop_front();
+                continue;
+            }
+            bytes = bytes.saturating_add(first.size);
+            let full = batch.len() >= limits.steps.max(1) || bytes > limits.bytes;
+            if full && !batch.is_empty() {
+                break;
+            }
+            batch.extend(self.waiting.pop_front());
+        }
+        (!batch.is_empty()).then_some(batch)
+    }
+}
+
+impl<B: Batch> fmt::Debug for Queue<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = self.state();
+        f.debug_struct("Together")
+            .field("limits", &self.limits)
+            .field("running", &state.running)
+            .field("waiting", &state.waiting.len())
+            .finish()
+    }
+}

@@ -1,0 +1,347 @@
+use super::{Batch, Limits, Together};
+use crate::store::{Boxed, StoreError};
+use proptest::prelude::*;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::sync::oneshot;
+use tokio::task::{JoinHandle, yield_now};
+
+const LIMITS: Limits = Limits {
+    at_once: 1,
+    steps: 3,
+    bytes: 100,
+    patience: Duration::from_millis(50),
+};
+
+/// A batch that stands still until it is told how to end.
+struct Gate {
+    steps: Vec<u32>,
+    end: oneshot::Sender<End>,
+}
+
+enum End {
+    Answer,
+    AnswerSome(usize),
+    Fail(StoreError),
+    Panic,
+}
+
+/// The batches that run, in the order in which they began.
+#[derive(Clone, Default)]
+struct Gates(Arc<Mutex<Vec<Gate>>>);
+
+impl Batch for Gates {
+    type Step = u32;
+    type Answer = u32;
+
+    fn run(&self, steps: Vec<u32>) -> Boxed<Vec<Result<u32, StoreError>>> {
+        let gates = self.clone();
+        Box::pin(async move {
+            let (end, ended) = oneshot::channel();
+            gates.0.lock().unwrap().push(Gate {
+                steps: steps.clone(),
+                end,
+            });
+            let answers = steps.into_iter().map(|step| Ok(step + 1000));
+            match ended.await.expect("a gate is opened") {
+                End::Answer => Ok(answers.collect()),
+                End::AnswerSome(some) => Ok(answers.take(some).collect()),
+                End::Fail(error) => Err(error),
+                End::Panic => panic!("planted"),
+            }
+        })
+    }
+
+    fn size(&self, step: &u32) -> usize {
+        usize::try_from(*step).unwrap()
+    }
+}
+
+impl Gates {
+    fn running(&self) -> Vec<Vec<u32>> {
+        let gates = self.0.lock().unwrap();
+        gates.iter().map(|gate| gate.steps.clone()).collect()
+    }
+
+    /// Ends what has run for longest.
+    async fn end(&self, end: End) {
+        let gate = self.0.lock().unwrap().remove(0);
+        assert!(gate.end.send(end).is_ok());
+        settle().await;
+    }
+}
+
+/// Lets every task get as far as it can.
+async fn settle() {
+    for _ in 0..20 {
+        yield_now().await;
+    }
+}
+
+type Asked = JoinHandle<Result<u32, StoreError>>;
+
+async fn ask(together: &Together<Gates>, steps: &[u32]) -> Vec<Asked> {
+    let asked = steps
+        .iter()
+        .map(|step| tokio::spawn(together.ask(*step)))
+        .collect();
+    settle().await;
+    asked
+}
+
+fn quiet(together: &Together<Gates>) -> bool {
+    format!("{together:?}").contains("running: 0, waiting: 0")
+}
+
+async fn answers(asked: Vec<Asked>) -> Vec<Result<u32, bool>> {
+    let mut answers = Vec::new();
+    for asked in asked {
+        let answer = asked.await.expect("a caller does not panic");
+        answers.push(answer.map_err(|error| error.may_have_happened()));
+    }
+    answers
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_comes_alone_goes_alone_and_what_waits_goes_together() {
+    let gates = Gates::default();
+    let together = Together::new(gates.clone(), LIMITS);
+    let asked = ask(&together, &[1, 2, 3]).await;
+    assert_eq!(gates.running(), [vec![1]]);
+    gates.end(End::Answer).await;
+    assert_eq!(gates.running(), [vec![2, 3]]);
+    gates.end(End::Answer).await;
+    assert_eq!(answers(asked).await, [Ok(1001), Ok(1002), Ok(1003)]);
+    assert!(quiet(&together));
+}
+
+#[tokio::test(start_paused = true)]
+async fn as_many_run_as_may() {
+    let gates = Gates::default();
+    let together = Together::new(gates.clone(), Limits { at_once: 2, ..LIMITS });
+    let asked = ask(&together, &[1, 2, 3, 4]).await;
+    assert_eq!(gates.running(), [vec![1], vec![2]]);
+    gates.end(End::Answer).await;
+    assert_eq!(gates.running(), [vec![2], vec![3, 4]]);
+    gates.end(End::Answer).await;
+    gates.end(End::Answer).await;
+    assert_eq!(answers(asked).await.len(), 4);
+    assert!(quiet(&together));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_has_no_more_steps_and_bytes_than_it_may() {
+    let gates = Gates::default();
+    let together = Together::new(gates.clone(), LIMITS);
+    let asked = ask(&together, &[1, 2, 3, 4, 5, 60, 41, 300, 7]).await;
+    let mut batches = Vec::new();
+    while !gates.running().is_empty() {
+        batches.extend(gates.running());
+        gates.end(End::Answer).await;
+    }
+    // three steps; 5 + 60 bytes, with 41 it would be 106; 41; 300 is too much for any and goes all the same, alone
+    assert_eq!(
+        batches,
+        [vec![1], vec![2, 3, 4], vec![5, 60], vec![41], vec![300], vec![7]]
+    );
+    assert!(answers(asked).await.iter().all(Result::is_ok));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_goes_away_takes_back_what_was_not_sent_and_harms_nobody() {
+    let gates = Gates::default();
+    let together = Together::new(gates.clone(), LIMITS);
+    let mut asked = ask(&together, &[1, 2, 3, 4]).await;
+    asked.remove(1).abort(); // waits
+    settle().await;
+    asked.remove(0).abort(); // runs, alone, in its own future
+    settle().await;
+    // the gate of the first stands in nobody's way any more: its turn was passed on
+    assert_eq!(gates.running(), [vec![1], vec![3, 4]]);
+    asked.remove(0).abort(); // runs with another
+    settle().await;
+    gates.0.lock().unwrap().remove(0);
+    gates.end(End::Answer).await;
+    assert_eq!(answers(asked).await, [Ok(1004)]);
+    assert!(quiet(&together));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_that_fails_fails_each_of_its_steps() {
+    let gates = Gates::default();
+    let together = Together::new(gates.clone(), LIMITS);
+    let asked = ask(&together, &[1, 2, 3]).await;
+    gates.end(End::Fail(StoreError::unavailable("no"))).await;
+    gates
+        .end(End::Fail(StoreError::unavailable("lost").possibly_applied()))
+        .await;
+    assert_eq!(answers(asked).await, [Err(false), Err(true), Err(true)]);
+    assert!(quiet(&together));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_that_panics_is_doubt_and_stops_nobody() {
+    let gates = Gates::default();
+    let together = Together::new(gates.clone(), LIMITS);
+    let asked = ask(&together, &[1, 2, 3, 4, 5]).await;
+    gates.end(End::Answer).await;
+    assert_eq!(gates.running(), [vec![2, 3, 4]]);
+    gates.end(End::Panic).await;
+    assert_eq!(gates.running(), [vec![5]]);
+    gates.end(End::Answer).await;
+    assert_eq!(
+        answers(asked).await,
+        [Ok(1001), Err(true), Err(true), Err(true), Ok(1005)]
+    );
+    assert!(quiet(&together));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_of_who_goes_alone_is_its_own() {
+    let gates = Gates::default();
+    let together = Together::new(gates.clone(), LIMITS);
+    let mut asked = ask(&together, &[1, 2]).await;
+    gates.end(End::Panic).await;
+    assert!(asked.remove(0).await.unwrap_err().is_panic());
+    gates.end(End::Answer).await;
+    assert_eq!(answers(asked).await, [Ok(1002)]);
+    assert!(quiet(&together));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_step_that_the_batch_forgot_is_doubt() {
+    let gates = Gates::default();
+    let together = Together::new(gates.clone(), LIMITS);
+    let asked = ask(&together, &[1, 2, 3]).await;
+    gates.end(End::AnswerSome(0)).await;
+    gates.end(End::AnswerSome(1)).await;
+    assert_eq!(answers(asked).await, [Err(true), Ok(1002), Err(true)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_waits_for_long_behind_what_is_stuck() {
+    let gates = Gates::default();
+    let together = Together::new(gates.clone(), LIMITS);
+    let asked = ask(&together, &[1, 2, 3, 4, 5]).await;
+    tokio::time::advance(LIMITS.patience - Duration::from_millis(1)).await;
+    settle().await;
+    assert_eq!(gates.running(), [vec![1]]);
+    tokio::time::advance(Duration::from_millis(2)).await;
+    settle().await;
+    // the second's patience took the third and fourth along; the fifth's own took the fifth
+    assert_eq!(gates.running(), [vec![1], vec![2, 3, 4], vec![5]]);
+    // who comes now finds more running than may, and waits until fewer do
+    let late = ask(&together, &[6]).await;
+    gates.end(End::Answer).await;
+    gates.end(End::Answer).await;
+    assert_eq!(gates.running(), [vec![5]]);
+    gates.end(End::Answer).await;
+    assert_eq!(gates.running(), [vec![6]]);
+    gates.end(End::Answer).await;
+    assert_eq!(answers(asked).await.len(), 5);
+    assert_eq!(answers(late).await, [Ok(1006)]);
+    assert!(quiet(&together));
+}
+
+#[test]
+fn a_runtime_that_ends_leaves_doubt_and_no_stuck_queue() {
+    let gates = Gates::default();
+    let together = Together::new(gates.clone(), LIMITS);
+    let first = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .unwrap();
+    let second = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .unwrap();
+    let alone = first.spawn(together.ask(1));
+    first.block_on(settle());
+    let waits = second.spawn(together.ask(2));
+    second.block_on(settle());
+    drop(first); // with what runs, and so what waits is to run there
+    assert!(second.block_on(alone).unwrap_err().is_cancelled());
+    let told = second.block_on(waits).unwrap();
+    assert!(told.unwrap_err().may_have_happened());
+    assert!(quiet(&together));
+    let next = second.spawn(together.ask(3));
+    second.block_on(settle());
+    gates.0.lock().unwrap().pop().unwrap().end.send(End::Answer).ok();
+    assert_eq!(second.block_on(next).unwrap().unwrap(), 1003);
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Move {
+    Ask(u32),
+    GoAway(usize),
+    End,
+    Fail,
+    Panic,
+    Pass(u64),
+}
+
+fn moves() -> impl Strategy<Value = Vec<Move>> {
+    let one = prop_oneof![
+        5 => (1..90_u32).prop_map(Move::Ask),
+        1 => any::<usize>().prop_map(Move::GoAway),
+        3 => Just(Move::End),
+        1 => Just(Move::Fail),
+        1 => Just(Move::Panic),
+        1 => (1..80_u64).prop_map(Move::Pass),
+    ];
+    proptest::collection::vec(one, 1..60)
+}
+
+proptest! {
+    /// Whatever comes: each who stays is told, with an answer of its own or a doubt, and at the end nothing runs or waits.
+    #[test]
+    fn everybody_is_told(moves in moves(), at_once in 0..4_usize, steps in 0..5_usize) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+        runtime.block_on(async {
+            let gates = Gates::default();
+            let limits = Limits { at_once, steps, ..LIMITS };
+            let together = Together::new(gates.clone(), limits);
+            let mut asked: Vec<(u32, Asked)> = Vec::new();
+            for next in moves {
+                match next {
+                    Move::Ask(step) => asked.push((step, tokio::spawn(together.ask(step)))),
+                    Move::GoAway(who) if !asked.is_empty() => {
+                        let who = who % asked.len();
+                        asked.remove(who).1.abort();
+                    }
+                    Move::Pass(millis) => tokio::time::advance(Duration::from_millis(millis)).await,
+                    _ => {}
+                }
+                settle().await;
+                // what went away alone left its gate
+                gates.0.lock().unwrap().retain(|gate| !gate.end.is_closed());
+                let some = !gates.0.lock().unwrap().is_empty();
+                match next {
+                    Move::End if some => gates.end(End::Answer).await,
+                    Move::Fail if some => gates.end(End::Fail(StoreError::unavailable("no"))).await,
+                    Move::Panic if some => gates.end(End::Panic).await,
+                    _ => {}
+                }
+            }
+            loop {
+                settle().await;
+                gates.0.lock().unwrap().retain(|gate| !gate.end.is_closed());
+                if gates.running().is_empty() {
+                    break;
+                }
+                gates.end(End::Answer).await;
+            }
+            prop_assert!(quiet(&together), "{together:?}");
+            for (step, asked) in asked {
+                prop_assert!(asked.is_finished(), "{step} was never told");
+                match asked.await {
+                    Ok(Ok(answer)) => prop_assert_eq!(answer, step + 1000),
+                    Ok(Err(_)) => {}
+                    Err(panicked) => prop_assert!(panicked.is_panic()),
+                }
+            }
+            Ok(())
+        })?;
+    }
+}

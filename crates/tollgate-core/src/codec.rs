@@ -59,19 +59,31 @@ impl Encoder {
         self
     }
 
+    /// As [`raw`](Self::raw), of a width that the compiler knows: one store, where the other calls for a copy.
+    fn fixed<const N: usize>(&mut self, bytes: [u8; N]) -> &mut Self {
+        match self.stack[self.length..].first_chunk_mut() {
+            Some(place) if self.spilled.is_empty() => {
+                *place = bytes;
+                self.length += N;
+                self
+            }
+            _ => self.raw(&bytes),
+        }
+    }
+
     /// One byte.
     pub fn byte(&mut self, value: u8) -> &mut Self {
-        self.raw(&[value])
+        self.fixed([value])
     }
 
     /// A whole number.
     pub fn int(&mut self, value: i64) -> &mut Self {
-        self.raw(&value.to_be_bytes())
+        self.fixed(value.to_be_bytes())
     }
 
     /// A number that counts.
     pub fn count(&mut self, value: u64) -> &mut Self {
-        self.raw(&value.to_be_bytes())
+        self.fixed(value.to_be_bytes())
     }
 
     /// Bytes behind their length.

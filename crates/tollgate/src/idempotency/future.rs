@@ -1,24 +1,19 @@
 //! Drives a call: identify, begin, then run inline while somebody waits and in a task when nobody does.
 
-use super::config::WhileInFlight;
-use super::guard::{Guard, Terms};
+use super::asked::{Ask, Asked, Decision};
+use super::guard::Terms;
 use super::inquiry;
 use super::run::{BoxRun, Claimed, run, settle};
 use super::running::Doing;
-use super::wait::Wait;
 use pin_project_lite::pin_project;
 use std::fmt;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 use tollgate_core::protocol::{Identified, Replays};
-use tollgate_core::store::StoreError;
-use tollgate_core::store::idempotency::{Begin, Begun, IdempotencyStore, RecordKey, Settlement, Token};
-use tollgate_core::{Rejection, RejectionKind};
+use tollgate_core::store::idempotency::{Begun, IdempotencyStore, RecordKey, Settlement, Token};
 use tower::util::Oneshot;
 use tower_service::Service;
 
@@ -42,14 +37,12 @@ pin_project! {
         P: Replays<Req, S::Response, S::Error>,
     {
         #[pin]
-        state: State<P::Identify, Oneshot<S, Req>, St::Future<Begun>, St::Future<()>, Req, Answer<S, Req>>,
+        state: State<P::Identify, Oneshot<S, Req>, Asked<St, Req>, Answer<S, Req>>,
         claimed: Option<Claimed<S, St, P>>,
-        waiting: Option<Waiting>,
-        home: Option<Handle>,
-        run: fn(Claimed<S, St, P>, Req, Token, Option<Instant>) -> BoxRun<Answer<S, Req>>,
+        run: fn(Claimed<S, St, P>, Option<Req>, Token, Option<Instant>) -> BoxRun<Answer<S, Req>>,
         detach: fn(BoxRun<Answer<S, Req>>, Option<Handle>),
         give_back: fn(Arc<Terms<St, P>>, RecordKey, St::Future<Begun>),
-        ask: fn(&Arc<Guard<St, P>>, RecordKey),
+        ask: Ask<St, P>,
     }
 
     impl<S, St, P, Req> PinnedDrop for IdempotencyFuture<S, St, P, Req>
@@ -61,14 +54,16 @@ pin_project! {
         fn drop(this: Pin<&mut Self>) {
             let mut this = this.project();
             match this.state.as_mut().project() {
-                StateProj::Running { run } => {
+                StateProj::Running { run, home } => {
                     if let Some(run) = run.take() {
-                        (this.detach)(run, this.home.take());
+                        (this.detach)(run, home.take());
                     }
                 }
-                StateProj::Beginning { asked } => {
-                    if let (Some((begin, pending)), Some(claimed)) = (asked.take(), this.claimed.take()) {
-                        (this.give_back)(claimed.terms, pending.begin.key, begin);
+                StateProj::Asking { asked } => {
+                    if let Some((key, begun)) = asked.take().and_then(|asked| asked.unheard())
+                        && let Some(claimed) = this.claimed.take()
+                    {
+                        (this.give_back)(claimed.terms, key, begun);
                     }
                 }
                 _ => {}
@@ -77,25 +72,14 @@ pin_project! {
     }
 }
 
-/// The request, and the begin that asks for its key: the same one however often it is asked, so that a claim whose answer was lost
-/// is recognised.
-struct Pending<Req> {
-    req: Req,
-    begin: Begin,
-    /// The store lost an answer before.
-    lost: bool,
-    /// When the key was asked for, if the store did not answer at once: a claim's lease may run from then.
-    asked_at: Option<Instant>,
-}
-
 pin_project! {
     #[project = StateProj]
-    enum State<I, O, B, C, Req, T> {
+    enum State<I, O, A, T> {
         Identifying { #[pin] identify: I },
-        Beginning { asked: Option<(B, Pending<Req>)> },
-        // in a box: it is larger than what every call carries
-        Waiting { wait: Pin<Box<Wait<C>>>, pending: Option<Pending<Req>> },
-        Running { run: Option<BoxRun<T>> },
+        // in a box: it is larger than what every call carries, and a store that answers at once needs none
+        Asking { asked: Option<Box<A>> },
+        // with a runtime to go on in: a future may be dropped on a thread that has none
+        Running { run: Option<BoxRun<T>>, home: Option<Handle> },
         Bypassing { #[pin] oneshot: O },
     }
 }
@@ -112,8 +96,6 @@ where
         Self {
             state: State::Identifying { identify },
             claimed: Some(Claimed { inner, terms }),
-            waiting: None,
-            home: None,
             run: run::<S, St, P, Req>,
             detach: detach::<Answer<S, Req>>,
             give_back: give_back::<St, P>,
@@ -134,97 +116,65 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
         loop {
-            let (mut begin, mut pending) = match this.state.as_mut().project() {
+            let (decision, req, at) = match this.state.as_mut().project() {
                 StateProj::Identifying { identify } => {
                     let identified = ready!(identify.poll(cx));
                     let claimed = claim_of(this.claimed);
-                    match identified {
-                        Err(no) => return Poll::Ready(claimed.terms.guard.protocol.refuse(no)),
+                    let Terms { guard, config } = &*claimed.terms;
+                    let mut asked = match identified {
+                        Err(no) => return Poll::Ready(guard.protocol.refuse(no)),
+                        Ok(Identified::Guard { req, identity }) => {
+                            Asked::new(&guard.store, guard.begin_for(identity, config), req)
+                        }
                         Ok(Identified::Bypass(req)) => {
-                            let Some(Claimed { inner, .. }) = this.claimed.take() else {
-                                unreachable!("just seen")
-                            };
-                            this.state.set(State::Bypassing {
-                                oneshot: tower::ServiceExt::oneshot(inner, req),
-                            });
+                            let oneshot = tower::ServiceExt::oneshot(take(this.claimed).inner, req);
+                            this.state.set(State::Bypassing { oneshot });
                             continue;
                         }
-                        Ok(Identified::Guard { req, identity }) => {
-                            let begin = claimed.terms.guard.begin_for(identity, &claimed.terms.config);
-                            let pending = Pending {
-                                req,
-                                begin,
-                                lost: false,
-                                asked_at: None,
-                            };
-                            (claimed.terms.guard.store.begin(begin), pending)
+                    };
+                    match asked.poll(claimed, *this.ask, cx) {
+                        Poll::Ready(decision) => (decision, asked.req.take(), asked.at),
+                        Poll::Pending => {
+                            let asked = Some(Box::new(asked));
+                            this.state.set(State::Asking { asked });
+                            return Poll::Pending;
                         }
                     }
                 }
-                StateProj::Beginning { asked } => match asked.take() {
-                    Some(asked) => asked,
-                    None => unreachable!("polled after completion"),
-                },
-                StateProj::Waiting { wait, pending } => {
-                    ready!(wait.as_mut().poll(cx));
-                    let Some(mut pending) = pending.take() else {
-                        unreachable!("kept while waiting")
-                    };
-                    pending.asked_at = None; // another begin
-                    (
-                        claim_of(this.claimed).terms.guard.store.begin(pending.begin),
-                        pending,
-                    )
+                StateProj::Asking { asked: place } => {
+                    // out of the state while it is polled: a panic leaves nothing to give back
+                    let mut asked = take(place);
+                    match asked.poll(claim_of(this.claimed), *this.ask, cx) {
+                        Poll::Ready(decision) => (decision, asked.req.take(), asked.at),
+                        Poll::Pending => {
+                            *place = Some(asked);
+                            return Poll::Pending;
+                        }
+                    }
                 }
-                StateProj::Running { run } => {
+                StateProj::Running { run: place, .. } => {
                     // out of the state while it is polled: a panic leaves nothing to detach
-                    let Some(mut running) = run.take() else {
-                        unreachable!("polled after completion")
-                    };
+                    let mut running = take(place);
                     let answer = running.as_mut().poll(cx);
                     if answer.is_pending() {
-                        *run = Some(running);
+                        *place = Some(running);
                     }
                     return answer;
                 }
                 StateProj::Bypassing { oneshot } => return oneshot.poll(cx),
             };
-            let Poll::Ready(begun) = Pin::new(&mut begin).poll(cx) else {
-                pending.asked_at.get_or_insert_with(Instant::now);
-                let asked = Some((begin, pending));
-                this.state.set(State::Beginning { asked });
-                return Poll::Pending;
-            };
-            let claimed = claim_of(this.claimed);
-            // claimed or not? The owner may ask again; a record left behind would hold the key for nothing
-            if begun.as_ref().is_err_and(StoreError::may_have_happened) && !pending.lost {
-                pending.lost = true;
-                let asked = Some((claimed.terms.guard.store.begin(pending.begin), pending));
-                this.state.set(State::Beginning { asked });
-                continue;
-            }
-            match decide(claimed, begun, pending.begin.key, this.waiting, *this.ask) {
-                Decision::Run(token) => {
-                    *this.waiting = None;
-                    let Some(claimed) = this.claimed.take() else {
-                        unreachable!("just seen")
-                    };
-                    let mut run = (this.run)(claimed, pending.req, token, pending.asked_at);
-                    let answer = run.as_mut().poll(cx);
-                    if answer.is_pending() {
-                        // a future may be dropped on a thread without a runtime; only a call that really waits pays for the handle
-                        *this.home = Handle::try_current().ok();
-                        this.state.set(State::Running { run: Some(run) });
-                    }
-                    return answer;
-                }
+            let token = match decision {
                 Decision::Answer(answer) => return Poll::Ready(answer),
-                Decision::Wait { told, until } => {
-                    let wait = Box::pin(Wait::new(told, &claimed.terms.config, until));
-                    let pending = Some(pending);
-                    this.state.set(State::Waiting { wait, pending });
-                }
+                Decision::Run(token) => token,
+            };
+            let mut run = (this.run)(take(this.claimed), req, token, at);
+            let answer = run.as_mut().poll(cx);
+            if answer.is_pending() {
+                // only a call that really waits pays for the handle
+                let home = Handle::try_current().ok();
+                this.state.set(State::Running { run: Some(run), home });
             }
+            return answer;
         }
     }
 }
@@ -236,109 +186,11 @@ fn claim_of<S, St, P>(claimed: &Option<Claimed<S, St, P>>) -> &Claimed<S, St, P>
     }
 }
 
-enum Decision<T, C> {
-    Run(Token),
-    Answer(T),
-    /// Begin again when the store tells, if it does, or after a while.
-    Wait {
-        told: Option<C>,
-        until: Instant,
-    },
-}
-
-fn decide<S, St, P, Req>(
-    claimed: &Claimed<S, St, P>,
-    begun: Result<Begun, StoreError>,
-    key: RecordKey,
-    waiting: &mut Option<Waiting>,
-    ask: fn(&Arc<Guard<St, P>>, RecordKey),
-) -> Decision<Answer<S, Req>, St::Future<()>>
-where
-    S: Service<Req>,
-    St: IdempotencyStore,
-    P: Replays<Req, S::Response, S::Error>,
-{
-    let Terms { guard, config } = &*claimed.terms;
-    let protocol = &guard.protocol;
-    let no = match begun {
-        Ok(Begun::Acquired(token)) => return Decision::Run(token),
-        Ok(Begun::Replay(completion)) => {
-            tracing::debug!(target: "tollgate::idempotency", effect = %completion.effect(), "replayed");
-            match completion
-                .envelope
-                .as_ref()
-                .and_then(|envelope| protocol.replay(envelope))
-            {
-                Some(answer) => return Decision::Answer(answer),
-                None => Rejection::new(RejectionKind::NotReplayable),
-            }
-        }
-        Ok(Begun::InFlight { retry_after }) => {
-            if let WhileInFlight::Wait(at_most) = config.while_in_flight
-                && let Some(until) = may_wait(waiting, claimed, at_most)
-            {
-                let told = guard.store.changed(key);
-                return Decision::Wait { told, until };
-            }
-            Rejection::new(RejectionKind::KeyInFlight).after(retry_after)
-        }
-        Ok(Begun::Mismatch) => Rejection::new(RejectionKind::KeyReused),
-        Ok(Begun::Unknown { .. }) => {
-            if guard.look_up.get().is_some() {
-                ask(guard, key);
-                if let Some(until) = may_wait(waiting, claimed, config.resolve_patience) {
-                    return Decision::Wait { told: None, until };
-                }
-            }
-            Rejection::new(RejectionKind::OutcomeUnknown).after(Duration::from_secs(30))
-        }
-        Ok(Begun::Expired) => Rejection::new(RejectionKind::KeyExpired),
-        Ok(Begun::TooManyOpen) => {
-            Rejection::new(RejectionKind::TooManyUnresolved).after(Duration::from_secs(30))
-        }
-        Err(error) => {
-            tracing::error!(target: "tollgate::idempotency", %error, "the store did not begin: nothing was sent");
-            Rejection::new(RejectionKind::StoreUnavailable).after(Duration::from_secs(1))
-        }
-    };
-    tracing::info!(target: "tollgate::idempotency", code = no.kind().code(), "refused");
-    Decision::Answer(protocol.refuse(no))
-}
-
-/// A place among those who wait, given up when dropped.
-struct Waiting {
-    until: Instant,
-    places: Arc<AtomicUsize>,
-}
-
-impl Drop for Waiting {
-    fn drop(&mut self) {
-        self.places.fetch_sub(1, Relaxed);
+fn take<T>(place: &mut Option<T>) -> T {
+    match place.take() {
+        Some(taken) => taken,
+        None => unreachable!("polled after completion"),
     }
-}
-
-/// Until when this call may wait, unless that is over or there is no place. Its waiting begins with the first look.
-fn may_wait<S, St, P>(
-    waiting: &mut Option<Waiting>,
-    claimed: &Claimed<S, St, P>,
-    at_most: Duration,
-) -> Option<Instant> {
-    let now = Instant::now();
-    if let Some(waiting) = waiting {
-        return (now < waiting.until).then_some(waiting.until);
-    }
-    let Terms { guard, config } = &*claimed.terms;
-    if guard.waiting.fetch_add(1, Relaxed) >= config.max_waiting {
-        guard.waiting.fetch_sub(1, Relaxed);
-        return None;
-    }
-    // a time too far away to count: a year
-    let until = now
-        .checked_add(at_most)
-        .unwrap_or(now + Duration::from_secs(365 * 24 * 60 * 60));
-    let places = Arc::clone(&guard.waiting);
-    *waiting = Some(Waiting { until, places });
-    (now < until).then_some(until)
 }
 
 /// Nobody waits for this call any more, but it may be moving money: it goes on in a task.

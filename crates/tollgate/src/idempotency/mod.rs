@@ -140,6 +140,7 @@
 //! Outermost of the outbound stack, so that replays are served while the breaker is open; inbound inside authentication and
 //! caller limits, outside compression. `PaymentStack` (feature `stack`) keeps the order.
 
+mod asked;
 mod caught;
 mod config;
 mod future;

@@ -17,7 +17,6 @@ use tollgate_core::store::idempotency::{
 };
 use tollgate_core::{Effect, KeyInForce, Rejection, RejectionKind};
 use tower_service::Service;
-use tracing::Instrument;
 
 pub(super) type BoxRun<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
@@ -31,7 +30,7 @@ pub(super) struct Claimed<S, St, P> {
 /// was asked for, if that took time: its lease may have begun then.
 pub(super) fn run<S, St, P, Req>(
     claimed: Claimed<S, St, P>,
-    req: Req,
+    mut req: Option<Req>,
     token: Token,
     asked: Option<Instant>,
 ) -> BoxRun<Result<S::Response, S::Error>>
@@ -43,13 +42,15 @@ where
 {
     let tracked = claimed.terms.guard.running.tracker.token();
     let Claimed { mut inner, terms } = claimed;
-    // lent to what runs, not moved into it: the request is large, and every move of it costs
-    let mut req = Some(req);
-    let whole = async move {
+    // the caller's span goes with the call, also into a task
+    let span = tracing::Span::current();
+    // made where it stays, in its box: the request, and all that the call will need, is large, and every move of it costs
+    Box::pin(async move {
         let _tracked = &tracked;
         let mut call = pin!(under_claim(&mut inner, &terms, &mut req, &token, asked));
         let mut renewal = Renewal::default();
         let kept = pin!(poll_fn(|cx| {
+            let _in_span = span.enter();
             let polled = call.as_mut().poll(cx);
             if polled.is_pending() {
                 renewal.poll(&terms, &token, cx);
@@ -57,9 +58,7 @@ where
             polled
         }));
         terms.guard.running.named(&token.key, Doing::Calling, kept).await
-    };
-    // the caller's span goes with the call, also into a task
-    Box::pin(whole.instrument(tracing::Span::current()))
+    })
 }
 
 #[expect(
@@ -98,11 +97,13 @@ where
         }
         let key = KeyInForce::for_claim(token, &guard.secrets);
         let send = || {
-            let Some(mut req) = req.take() else {
-                unreachable!("called once")
-            };
-            protocol.context_mut(&mut req).key = Some(key.clone());
-            inner.call(req)
+            if let Some(req) = req {
+                protocol.context_mut(req).key = Some(key.clone());
+            }
+            match req.take() {
+                Some(req) => inner.call(req),
+                None => unreachable!("called once"),
+            }
         };
         let Ok(answer) = caught(send).await else {
             tracing::error!(target: "tollgate::idempotency", record = ?token.key, "the guarded call panicked: outcome unknown");

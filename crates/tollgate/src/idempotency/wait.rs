@@ -3,6 +3,8 @@
 use super::config::IdempotencyConfig;
 use pin_project_lite::pin_project;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::time::{Instant, Sleep};
@@ -35,6 +37,39 @@ impl<C> Wait<C> {
             look_again: config.look_again,
             until,
         }
+    }
+}
+
+/// A place among those who wait, given up when dropped.
+pub(super) struct Place {
+    pub(super) until: Instant,
+    places: Arc<AtomicUsize>,
+}
+
+impl Place {
+    /// One of so many places, for so long; nothing if all are taken.
+    pub(super) fn take(
+        places: &Arc<AtomicUsize>,
+        most: usize,
+        now: Instant,
+        at_most: Duration,
+    ) -> Option<Self> {
+        if places.fetch_add(1, Relaxed) >= most {
+            places.fetch_sub(1, Relaxed);
+            return None;
+        }
+        // a time too far away to count: a year
+        let until = now
+            .checked_add(at_most)
+            .unwrap_or(now + Duration::from_secs(365 * 24 * 60 * 60));
+        let places = Arc::clone(places);
+        Some(Self { until, places })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.places.fetch_sub(1, Relaxed);
     }
 }
 

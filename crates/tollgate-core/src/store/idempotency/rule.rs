@@ -90,13 +90,12 @@ pub fn begin_within(
     open: impl FnOnce() -> u32,
     now: Timestamp,
 ) -> (Change, Begun) {
-    let (change, begun) = self::begin(record, begin, now);
-    let anew = matches!(begun, Begun::Acquired(_)) && record.is_none_or(|held| is_free(held, now));
+    // what is free under this fingerprint would be acquired, and nothing else would be anew
+    let anew = record.is_none_or(|held| held.fingerprint == begin.fingerprint && is_free(held, now));
     if anew && begin.most_open != u32::MAX && open() >= begin.most_open {
-        (Change::Keep, Begun::TooManyOpen)
-    } else {
-        (change, begun)
+        return (Change::Keep, Begun::TooManyOpen);
     }
+    self::begin(record, begin, now)
 }
 
 fn acquire(epoch: u64, begin: &Begin, now: Timestamp) -> (Change, Begun) {

@@ -77,26 +77,28 @@ impl MemoryIdempotency {
     ) -> Ready<Result<T, StoreError>> {
         let now = self.0.clock.now();
         let mut shard = lock(&self.0.shards[usize::from(key.as_bytes()[8]) % SHARDS]);
-        let (change, answer) = decide(shard.get(&key), now);
-        if let Change::Put(_) = change
-            && shard.len() >= self.0.per_shard
-            && !shard.contains(&key)
-        {
-            let spent: Vec<_> = shard
-                .iter()
-                .filter(|(_, record)| rule::collect(record, Duration::ZERO, now) != Change::Keep)
-                .map(|(key, _)| *key)
-                .collect();
-            spent.iter().for_each(|key| shard.remove(key));
-            if shard.len() >= self.0.per_shard {
-                return ready(Err(StoreError::new(
-                    StoreErrorKind::Full,
-                    "the in-memory store is full",
-                )));
+        let place = shard.place_of(&key);
+        let held = place.and_then(|place| shard.at(place));
+        let before = held.and_then(doubtful_of);
+        match decide(held, now) {
+            (Change::Keep, answer) => ready(Ok(answer)),
+            (Change::Put(record), answer) => {
+                if place.is_none() && !self.0.has_room(&mut shard, now) {
+                    return ready(Err(StoreError::new(
+                        StoreErrorKind::Full,
+                        "the in-memory store is full",
+                    )));
+                }
+                self.0.recount(before, doubtful_of(&record));
+                shard.put(key, place, record);
+                ready(Ok(answer))
+            }
+            (Change::Remove, answer) => {
+                self.0.recount(before, None);
+                shard.remove(&key);
+                ready(Ok(answer))
             }
         }
-        self.0.apply(&mut shard, key, change);
-        ready(Ok(answer))
     }
 
     fn each(
@@ -110,12 +112,23 @@ impl MemoryIdempotency {
             let mut shard = lock(shard);
             let changes: Vec<_> = shard
                 .iter()
-                .map(|(key, record)| (*key, decide(record, now)))
-                .filter(|(_, change)| *change != Change::Keep)
+                .map(|(key, record)| (*key, doubtful_of(record), decide(record, now)))
+                .filter(|(_, _, change)| *change != Change::Keep)
                 .take(usize::try_from(u64::from(limit) - changed).unwrap_or(usize::MAX))
                 .collect();
-            for (key, change) in changes {
-                self.0.apply(&mut shard, key, change);
+            for (key, before, change) in changes {
+                match change {
+                    Change::Keep => {}
+                    Change::Put(record) => {
+                        self.0.recount(before, doubtful_of(&record));
+                        let place = shard.place_of(&key);
+                        shard.put(key, place, record);
+                    }
+                    Change::Remove => {
+                        self.0.recount(before, None);
+                        shard.remove(&key);
+                    }
+                }
                 changed += 1;
             }
         }
@@ -129,26 +142,24 @@ fn lock(shard: &Mutex<Shard>) -> std::sync::MutexGuard<'_, Shard> {
 }
 
 impl Shared {
-    fn apply(&self, shard: &mut Shard, key: RecordKey, change: Change) {
-        let before = shard.get(&key).and_then(doubtful_of);
-        let after = match change {
-            Change::Keep => return,
-            Change::Put(record) => {
-                let after = doubtful_of(&record);
-                shard.put(key, record);
-                after
-            }
-            Change::Remove => {
-                shard.remove(&key);
-                None
-            }
-        };
-        if before != after {
-            self.recount(before, after);
+    /// Whether there is room for one more record, if need be after what may be forgotten was.
+    fn has_room(&self, shard: &mut Shard, now: Timestamp) -> bool {
+        if shard.len() < self.per_shard {
+            return true;
         }
+        let spent: Vec<_> = shard
+            .iter()
+            .filter(|(_, record)| rule::collect(record, Duration::ZERO, now) != Change::Keep)
+            .map(|(key, _)| *key)
+            .collect();
+        spent.iter().for_each(|key| shard.remove(key));
+        shard.len() < self.per_shard
     }
 
     fn recount(&self, before: Option<Tenant>, after: Option<Tenant>) {
+        if before == after {
+            return;
+        }
         let mut doubtful = self.doubtful.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(tenant) = after {
             let count = doubtful.entry(tenant).or_default();

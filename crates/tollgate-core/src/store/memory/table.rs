@@ -2,7 +2,6 @@
 
 use crate::store::idempotency::RecordKey;
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::hash::{BuildHasherDefault, Hasher};
 
 /// Records that are made together lie together, and growing moves small index entries, never a record: a table that kept its records
@@ -12,6 +11,10 @@ pub(super) struct Table<R> {
     chunks: Vec<Vec<Option<R>>>,
     free: Vec<u32>,
 }
+
+/// Where a record lies, as long as nothing is removed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place(u32);
 
 /// Records per chunk.
 const CHUNK: usize = 32;
@@ -47,27 +50,29 @@ impl<R> Table<R> {
         self.index.len()
     }
 
-    pub(super) fn contains(&self, key: &RecordKey) -> bool {
-        self.index.contains_key(key)
+    pub(super) fn place_of(&self, key: &RecordKey) -> Option<Place> {
+        self.index.get(key).copied().map(Place)
     }
 
-    pub(super) fn get(&self, key: &RecordKey) -> Option<&R> {
-        let place = *self.index.get(key)?;
-        self.slot(place)?.as_ref()
+    pub(super) fn at(&self, Place(place): Place) -> Option<&R> {
+        let (chunk, at) = split(place);
+        self.chunks.get(chunk)?.get(at)?.as_ref()
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (&RecordKey, &R)> {
         self.index
             .iter()
-            .filter_map(|(key, place)| Some((key, self.slot(*place)?.as_ref()?)))
+            .filter_map(|(key, place)| Some((key, self.at(Place(*place))?)))
     }
 
-    pub(super) fn put(&mut self, key: RecordKey, record: R) {
-        let place = match self.index.entry(key) {
-            Entry::Occupied(place) => *place.get(),
-            Entry::Vacant(vacant) => {
+    /// Puts a record under a key, which has this place, or none yet.
+    pub(super) fn put(&mut self, key: RecordKey, place: Option<Place>, record: R) {
+        let place = match place {
+            Some(Place(place)) => place,
+            None => {
                 let place = self.free.pop().unwrap_or_else(|| grow(&mut self.chunks));
-                *vacant.insert(place)
+                self.index.insert(key, place);
+                place
             }
         };
         let (chunk, at) = split(place);
@@ -80,11 +85,6 @@ impl<R> Table<R> {
             self.chunks[chunk][at] = None;
             self.free.push(place);
         }
-    }
-
-    fn slot(&self, place: u32) -> Option<&Option<R>> {
-        let (chunk, at) = split(place);
-        self.chunks.get(chunk)?.get(at)
     }
 }
 
@@ -125,7 +125,8 @@ mod tests {
             for (number, value) in steps {
                 match value {
                     Some(value) => {
-                        table.put(key(number), value);
+                        let place = table.place_of(&key(number));
+                        table.put(key(number), place, value);
                         map.insert(key(number), value);
                     }
                     None => {
@@ -135,8 +136,8 @@ mod tests {
                 }
                 most = most.max(map.len());
                 prop_assert_eq!(table.len(), map.len());
-                prop_assert_eq!(table.get(&key(number)), map.get(&key(number)));
-                prop_assert_eq!(table.contains(&key(number)), map.contains_key(&key(number)));
+                let found = table.place_of(&key(number)).and_then(|place| table.at(place));
+                prop_assert_eq!(found, map.get(&key(number)));
             }
             let held: HashMap<_, _> = table.iter().map(|(key, value)| (*key, *value)).collect();
             prop_assert_eq!(held, map);

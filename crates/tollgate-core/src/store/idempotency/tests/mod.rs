@@ -106,6 +106,67 @@ fn a_lease_ends_for_its_owner_before_it_begins_for_another() {
     }
 }
 
+/// Every kind of record under every kind of begin: a cap that is reached refuses what would get a new epoch, and changes no other answer.
+#[test]
+fn a_cap_refuses_what_would_be_acquired_anew_and_nothing_else() {
+    let (asked, now) = (begin(1, 7), Timestamp::from_unix_seconds(100));
+    let (Change::Put(made), _) = rule::begin(None, &asked, now) else {
+        panic!()
+    };
+    let mut records = vec![None];
+    for phase in Phase::ALL {
+        for lease_until in [now, Timestamp::EPOCH] {
+            records.push(Some(Record {
+                phase,
+                lease_until,
+                ..made.clone()
+            }));
+        }
+    }
+    let mut refused = 0;
+    for record in &records {
+        let record = record.as_ref();
+        for (owner, print, arm) in [7, 8].into_iter().flat_map(|owner| {
+            [
+                (owner, 1, true),
+                (owner, 1, false),
+                (owner, 2, true),
+                (owner, 2, false),
+            ]
+        }) {
+            let begin = Begin {
+                owner: Owner(owner),
+                fingerprint: Fingerprint::new([print; 32]),
+                arm,
+                most_open: 3,
+                ..asked
+            };
+            let free = rule::begin(record, &begin, now);
+            let anew = match &free.1 {
+                Begun::Acquired(token) => record.is_none_or(|held| held.epoch != token.epoch),
+                _ => false,
+            };
+            let expected = match anew {
+                true => (Change::Keep, Begun::TooManyOpen),
+                false => free.clone(),
+            };
+            refused += u32::from(anew);
+            assert_eq!(
+                rule::begin_within(record, &begin, || 3, now),
+                expected,
+                "{record:?} {begin:?}"
+            );
+            assert_eq!(
+                rule::begin_within(record, &begin, || 2, now),
+                free,
+                "{record:?} {begin:?}"
+            );
+        }
+    }
+    // an absent key under eight begins; a released one and a lapsed preparation under the four of the same request
+    assert_eq!(refused, 8 + 2 * 4 + 4);
+}
+
 /// Durations and times at the ends of their range saturate: no lease wraps into the past.
 #[test]
 fn the_ends_of_the_range_saturate() {

@@ -26,6 +26,8 @@ pub(super) enum Decision<T> {
     Run(Token),
     /// There is nothing to run.
     Answer(T),
+    /// There is nothing to run either, because the store's answers were lost: this begin may have claimed the key all the same.
+    Lost(Begin, T),
 }
 
 /// The request, and the begin that asks for its key: the same one however often it is asked, so that a claim whose answer was lost
@@ -58,8 +60,8 @@ impl<St: IdempotencyStore, Req> Asked<St, Req> {
     }
 
     /// The begin whose answer nobody has heard, if there is one.
-    pub(super) fn unheard(self) -> Option<(RecordKey, St::Future<Begun>)> {
-        self.wait.is_none().then_some((self.begin.key, self.begun))
+    pub(super) fn unheard(self) -> Option<(Begin, St::Future<Begun>)> {
+        self.wait.is_none().then_some((self.begin, self.begun))
     }
 
     /// Asks until it is known whether the call is to run. Not to be asked again after that, or after a panic.
@@ -150,7 +152,11 @@ impl<St: IdempotencyStore, Req> Asked<St, Req> {
             }
             Err(error) => {
                 tracing::error!(target: "tollgate::idempotency", %error, "the store did not begin: nothing was sent");
-                Rejection::new(RejectionKind::StoreUnavailable).after(Duration::from_secs(1))
+                let no = Rejection::new(RejectionKind::StoreUnavailable).after(Duration::from_secs(1));
+                if error.may_have_happened() {
+                    return Some(Decision::Lost(self.begin, protocol.refuse(no)));
+                }
+                no
             }
         };
         tracing::info!(target: "tollgate::idempotency", code = no.kind().code(), "refused");

@@ -1,19 +1,19 @@
 //! Drives a call: identify, begin, then run inline while somebody waits and in a task when nobody does.
 
 use super::asked::{Ask, Asked, Decision};
+use super::give_back::give_back;
 use super::guard::Terms;
 use super::inquiry;
-use super::run::{BoxRun, Claimed, run, settle};
-use super::running::Doing;
+use super::run::{BoxRun, Claimed, run};
 use pin_project_lite::pin_project;
 use std::fmt;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 use tollgate_core::protocol::{Identified, Replays};
-use tollgate_core::store::idempotency::{Begun, IdempotencyStore, RecordKey, Settlement, Token};
+use tollgate_core::store::idempotency::{Begin, Begun, IdempotencyStore, Token};
 use tower::util::Oneshot;
 use tower_service::Service;
 
@@ -25,7 +25,7 @@ pin_project! {
     /// # If dropped
     ///
     /// * before the claim: nothing has happened;
-    /// * while the claim is being made: it is given back in a task, nothing was sent;
+    /// * while the claim is being made: it is given back in a task (also when its answer is lost), nothing was sent;
     /// * while the guarded call runs: **it goes on in a task** and its answer is stored, so a client that hangs up never cuts
     ///   a charge in half. Without a runtime to go on in, the record stays `Armed`.
     // The function pointers carry the bounds (`Send + 'static`) that `Drop` and the struct cannot state.
@@ -41,7 +41,7 @@ pin_project! {
         claimed: Option<Claimed<S, St, P>>,
         run: fn(Claimed<S, St, P>, Option<Req>, Token, Option<Instant>) -> BoxRun<Answer<S, Req>>,
         detach: fn(BoxRun<Answer<S, Req>>, Option<Handle>),
-        give_back: fn(Arc<Terms<St, P>>, RecordKey, St::Future<Begun>),
+        give_back: fn(Arc<Terms<St, P>>, Begin, Option<St::Future<Begun>>),
         ask: Ask<St, P>,
     }
 
@@ -60,10 +60,10 @@ pin_project! {
                     }
                 }
                 StateProj::Asking { asked } => {
-                    if let Some((key, begun)) = asked.take().and_then(|asked| asked.unheard())
+                    if let Some((begin, begun)) = asked.take().and_then(|asked| asked.unheard())
                         && let Some(claimed) = this.claimed.take()
                     {
-                        (this.give_back)(claimed.terms, key, begun);
+                        (this.give_back)(claimed.terms, begin, Some(begun));
                     }
                 }
                 _ => {}
@@ -164,8 +164,12 @@ where
                 StateProj::Bypassing { oneshot } => return oneshot.poll(cx),
             };
             let token = match decision {
-                Decision::Answer(answer) => return Poll::Ready(answer),
                 Decision::Run(token) => token,
+                Decision::Answer(answer) => return Poll::Ready(answer),
+                Decision::Lost(begin, answer) => {
+                    (this.give_back)(take(this.claimed).terms, begin, None);
+                    return Poll::Ready(answer);
+                }
             };
             let mut run = (this.run)(take(this.claimed), req, token, at);
             let answer = run.as_mut().poll(cx);
@@ -199,31 +203,6 @@ fn detach<T: Send + 'static>(run: BoxRun<T>, home: Option<Handle>) {
     if let Some(runtime) = Handle::try_current().ok().or(home) {
         runtime.spawn(run); // the run holds its own span and tracker token
     } // no runtime left: the record stays Armed, and the sweeper makes it Unknown
-}
-
-/// A begin whose answer nobody awaits: wait for it in a task and give the claim back; nothing was sent.
-#[cold]
-fn give_back<St: IdempotencyStore, P: Send + Sync + 'static>(
-    terms: Arc<Terms<St, P>>,
-    key: RecordKey,
-    begin: St::Future<Begun>,
-) {
-    if let Ok(runtime) = Handle::try_current() {
-        let tracked = terms.guard.running.tracker.token();
-        runtime.spawn(async move {
-            let _tracked = tracked;
-            let giving_back = pin!(async {
-                if let Ok(Begun::Acquired(token)) = begin.await {
-                    settle(&terms, &token, Settlement::Released).await;
-                }
-            });
-            terms
-                .guard
-                .running
-                .named(&key, Doing::GivingBack, giving_back)
-                .await;
-        });
-    }
 }
 
 impl<S, St, P, Req> fmt::Debug for IdempotencyFuture<S, St, P, Req>

@@ -145,6 +145,7 @@ mod caught;
 mod config;
 mod future;
 mod gateway;
+mod give_back;
 mod guard;
 mod http;
 mod inquiry;

@@ -8,7 +8,7 @@ use tollgate_core::store::idempotency::*;
 use tollgate_core::store::{Boxed, Capabilities, StoreError};
 use tower::{Layer, ServiceExt};
 
-/// Fails the steps that the switch names, so many times.
+/// Fails the steps that are named, so many times in all.
 #[derive(Clone)]
 pub(super) struct Flaky {
     inner: MemoryIdempotency,
@@ -21,6 +21,8 @@ pub(super) struct Flaky {
 #[derive(Clone, Copy, Debug)]
 pub(super) enum How {
     Errs,
+    /// It is done, and after a while its answer is lost.
+    Loses(Duration),
     Panics,
     NeverAnswers,
 }
@@ -48,7 +50,7 @@ impl Flaky {
     }
 
     fn fails(&self, step: &str) -> bool {
-        step == self.step
+        self.step.split(' ').any(|failing| failing == step)
             && self
                 .failing
                 .fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1))
@@ -64,9 +66,15 @@ impl Flaky {
             return Box::pin(real());
         }
         let how = self.how;
+        if let How::Loses(_) = how {
+            drop(real()); // done as soon as it is asked
+        }
         Box::pin(async move {
+            if let How::Loses(after) = how {
+                tokio::time::sleep(after).await;
+            }
             match how {
-                How::Errs => Err(StoreError::unavailable("down").possibly_applied()),
+                How::Errs | How::Loses(_) => Err(StoreError::unavailable("down").possibly_applied()),
                 How::Panics => panic!("the store's own"),
                 How::NeverAnswers => pending().await,
             }
@@ -101,7 +109,7 @@ impl IdempotencyStore for Flaky {
         Box::pin(self.inner.resolve(resolve))
     }
     fn get(&self, key: RecordKey) -> Self::Future<Option<Record>> {
-        Box::pin(self.inner.get(key))
+        self.or_fail("get", || self.inner.get(key))
     }
     fn unresolved(&self, after: Option<RecordKey>, limit: u32) -> Self::Future<Vec<Unresolved>> {
         Box::pin(self.inner.unresolved(after, limit))
@@ -188,6 +196,82 @@ async fn a_claim_whose_answer_was_lost_is_asked_for_again() {
         let first = service.clone().oneshot(sale("k", 100)).await;
         assert!(first.is_ok(), "{when:?}: {first:?}");
         assert_eq!(service.oneshot(sale("k", 100)).await, first);
+        assert_eq!(gateway.booked(), 1);
+    }
+}
+
+/// The claim was made, and its answer lost, and lost again. Nothing was sent, so the key must be free again, without a doubt that
+/// somebody would have to look into; also when its lease has lapsed meanwhile and somebody swept.
+#[tokio::test(start_paused = true)]
+async fn a_claim_of_which_nobody_heard_is_given_back() {
+    for (arm, lapses) in [
+        (ArmPolicy::AtBegin, false),
+        (ArmPolicy::BeforeCall, false),
+        (ArmPolicy::AtBegin, true),
+    ] {
+        let (inner, clock) = store();
+        let store = Flaky::over(inner.clone(), "begin", 2).how(How::Loses(Duration::ZERO));
+        let gateway = Gateway::booking();
+        let layer = IdempotencyLayer::gateway(store, Secrets::ephemeral())
+            .unwrap()
+            .config(IdempotencyConfig::default().arm(arm));
+        let service = layer.layer(gateway.clone());
+        let error = service.clone().oneshot(sale("k", 100)).await.unwrap_err();
+        assert_eq!(error.code(), Some("store-unavailable"));
+        // it stands: who asks now meets it
+        let error = service.clone().oneshot(sale("k", 100)).await.unwrap_err();
+        assert_eq!(error.code(), Some("in-progress"));
+        if lapses {
+            clock.advance(Duration::from_secs(3600));
+            assert_eq!(inner.sweep(10).await.unwrap(), 1);
+            assert_eq!(inner.unresolved(None, 10).await.unwrap().len(), 1);
+        }
+        layer.drain(Duration::from_secs(60)).await.unwrap();
+        assert_eq!(inner.unresolved(None, 10).await.unwrap(), []);
+        assert!(service.oneshot(sale("k", 100)).await.is_ok());
+        assert_eq!((gateway.calls(), gateway.booked()), (1, 1));
+    }
+}
+
+/// As above, for a caller that goes away before the loss is known.
+#[tokio::test(start_paused = true)]
+async fn a_claim_of_which_nobody_hears_any_more_is_given_back() {
+    let inner = store().0;
+    let lost = Flaky::over(inner.clone(), "begin", 1).how(How::Loses(Duration::from_secs(10)));
+    let gateway = Gateway::booking();
+    let layer = IdempotencyLayer::gateway(lost, Secrets::ephemeral()).unwrap();
+    let service = layer.layer(gateway.clone());
+    let call = service.clone().oneshot(sale("k", 100));
+    assert!(tokio::time::timeout(Duration::from_secs(1), call).await.is_err());
+    let error = service.clone().oneshot(sale("k", 100)).await.unwrap_err();
+    assert_eq!(error.code(), Some("in-progress"));
+    layer.drain(Duration::from_secs(60)).await.unwrap();
+    assert!(service.oneshot(sale("k", 100)).await.is_ok());
+    assert_eq!((gateway.calls(), gateway.booked()), (1, 1));
+}
+
+/// It is looked for as long as the store is away, until the store says that there is none; and what stands there by then is another's.
+#[tokio::test(start_paused = true)]
+async fn a_claim_that_was_never_made_is_looked_for_in_vain() {
+    for looks_that_fail in [0, 5] {
+        let inner = store().0;
+        let down = Flaky::over(inner.clone(), "begin get", 2 + looks_that_fail);
+        let gateway = Gateway::booking();
+        let layer = IdempotencyLayer::gateway(down.clone(), Secrets::ephemeral()).unwrap();
+        let service = layer.layer(gateway.clone());
+        let error = service.clone().oneshot(sale("k", 100)).await.unwrap_err();
+        assert_eq!(error.code(), Some("store-unavailable"));
+        loop {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            if down.failures_left() == 0 {
+                break;
+            }
+        }
+        let second = service.clone().oneshot(sale("k", 100)).await;
+        assert!(second.is_ok(), "{second:?}");
+        assert_eq!(layer.running_calls()[0].doing, Doing::GivingBack);
+        layer.drain(Duration::from_secs(60)).await.unwrap();
+        assert_eq!(service.oneshot(sale("k", 100)).await, second);
         assert_eq!(gateway.booked(), 1);
     }
 }

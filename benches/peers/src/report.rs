@@ -14,29 +14,19 @@ fn ns(figure: f64) -> String {
 }
 
 pub(crate) fn markdown(row: &Row, figures: &Figures) -> String {
-    let Figures {
-        median,
-        min,
-        p10,
-        p90,
-        max,
-        total,
-        base,
-        allocations,
-        bytes,
-        ..
-    } = figures;
     format!(
-        "| {} | {} | **{}** ({}-{}) | {}-{} | {} / {} | {allocations:.2} ({bytes:.0}) | {} |",
+        "| {} | {} | **{}** ({}-{}) | {}-{} | {} / {} | {:.2} ({:.0}) | {} |",
         row.of,
         row.what,
-        ns(*median),
-        ns(*min),
-        ns(*max),
-        ns(*p10),
-        ns(*p90),
-        ns(*total),
-        ns(*base),
+        ns(figures.median),
+        ns(figures.min),
+        ns(figures.max),
+        ns(figures.p10),
+        ns(figures.p90),
+        ns(figures.total),
+        ns(figures.base),
+        figures.allocations,
+        figures.bytes,
         row.note
     )
 }

@@ -56,8 +56,8 @@ impl AuditStore for MemoryAudit {
     type Future<T: Send + 'static> = Ready<Result<T, StoreError>>;
 
     fn append(&self, name: &str, body: Arc<[u8]>) -> Self::Future<Receipt> {
-        let at = self.0.clock.now();
         let mut chains = self.chains();
+        let at = self.0.clock.now();
         let entries = chains.entry(name.into()).or_default();
         let entry = chain::next(name, head_of(Some(entries)), at, body);
         let receipt = Receipt {

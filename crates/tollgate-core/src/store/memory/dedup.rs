@@ -53,8 +53,8 @@ impl MemoryDedup {
         key: EventKey,
         decide: impl FnOnce(Option<&EventRecord>, Timestamp) -> (Change, T),
     ) -> Ready<Result<T, StoreError>> {
-        let now = self.0.clock.now();
         let mut events = self.events();
+        let now = self.0.clock.now();
         let (change, answer) = decide(events.get(&key), now);
         if let Change::Put(record) = change {
             if events.len() >= self.0.capacity && !events.contains_key(&key) {
@@ -90,9 +90,10 @@ impl DedupStore for MemoryDedup {
     }
 
     fn forget(&self, limit: u32) -> Self::Future<u64> {
+        let mut events = self.events();
         let now = self.0.clock.now();
         let mut left = u64::from(limit);
-        self.events().retain(|_, record| {
+        events.retain(|_, record| {
             let forget = left > 0 && rule::is_forgettable(record, now);
             left -= u64::from(forget);
             !forget

@@ -1,5 +1,8 @@
 //! The ports in this process's memory: for tests, single-process caches and limits. They live and die with the
 //! process, and say so in their capabilities.
+//!
+//! Each operation looks at the clock once it holds its lock: who had to wait for the lock writes what is now, not what was when it asked,
+//! so along the history of a key time never goes back.
 
 mod audit;
 mod carry_over;

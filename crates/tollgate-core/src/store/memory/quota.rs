@@ -53,12 +53,12 @@ impl MemoryQuota {
     }
 
     fn take_now(&self, takes: &[Take]) -> Result<Taken, StoreError> {
-        let now = self.0.clock.now();
         // in one order, so that two callers never wait for each other
         let mut places: Vec<usize> = takes.iter().map(|take| shard_of(&take.key)).collect();
         places.sort_unstable();
         places.dedup();
         let mut shards: Vec<_> = places.iter().map(|place| self.lock(*place)).collect();
+        let now = self.0.clock.now();
         let at = |key: &QuotaKey| places.binary_search(&shard_of(key)).unwrap_or(0);
 
         let arrivals: Vec<_> = takes
@@ -100,8 +100,8 @@ impl QuotaStore for MemoryQuota {
     }
 
     fn give_back(&self, take: Take) -> Self::Future<()> {
-        let now = self.0.clock.now();
         if let Some(arrival) = self.lock(shard_of(&take.key)).get_mut(&take.key) {
+            let now = self.0.clock.now();
             *arrival = rule::give_back(*arrival, &take.quota, take.cost, now);
         }
         ready(Ok(()))

@@ -70,8 +70,8 @@ impl SagaJournal for MemorySaga {
     type Future<T: Send + 'static> = Ready<Result<T, StoreError>>;
 
     fn create(&self, saga: NewSaga) -> Self::Future<Created> {
-        let now = self.0.clock.now();
         let mut sagas = self.sagas();
+        let now = self.0.clock.now();
         if let Some((id, _)) = sagas
             .iter()
             .find(|(_, kept)| kept.name == saga.name && kept.key == saga.key)
@@ -106,8 +106,8 @@ impl SagaJournal for MemorySaga {
     }
 
     fn append(&self, append: Append) -> Self::Future<Fenced> {
-        let now = self.0.clock.now();
         let mut sagas = self.sagas();
+        let now = self.0.clock.now();
         let Some(kept) = sagas.get_mut(&append.id) else {
             return ready(Ok(Fenced::Yes));
         };
@@ -129,8 +129,8 @@ impl SagaJournal for MemorySaga {
     }
 
     fn claim(&self, names: &[Arc<str>], lease: Duration, limit: u32) -> Self::Future<Vec<Journal>> {
-        let now = self.0.clock.now();
         let mut sagas = self.sagas();
+        let now = self.0.clock.now();
         let due = sagas
             .iter_mut()
             .filter(|(_, kept)| names.contains(&kept.name) && rule::is_claimable(&kept.row, now))
@@ -145,8 +145,8 @@ impl SagaJournal for MemorySaga {
     }
 
     fn claim_one(&self, id: SagaId, lease: Duration) -> Self::Future<Option<Journal>> {
-        let now = self.0.clock.now();
         let mut sagas = self.sagas();
+        let now = self.0.clock.now();
         ready(Ok(sagas.get_mut(&id).map(|kept| {
             kept.row = rule::claimed(&kept.row, lease, now);
             kept.journal(id)
@@ -154,9 +154,9 @@ impl SagaJournal for MemorySaga {
     }
 
     fn renew(&self, id: SagaId, epoch: u64, lease: Duration) -> Self::Future<Fenced> {
-        let now = self.0.clock.now();
         match self.sagas().get_mut(&id) {
             Some(kept) if kept.row.epoch == epoch => {
+                let now = self.0.clock.now();
                 kept.row.lease_until = now.saturating_add(lease);
                 ready(Ok(Fenced::No))
             }

@@ -57,8 +57,8 @@ impl VelocityStore for MemoryVelocity {
     type Future<T: Send + 'static> = Ready<Result<T, StoreError>>;
 
     fn admit(&self, admit: Admit) -> Self::Future<Admitted> {
-        let now = self.0.clock.now();
         let mut counters = self.counters();
+        let now = self.0.clock.now();
         if counters.len() >= self.0.capacity && !counters.contains_key(&admit.key) {
             counters.retain(|_, counter| counter.idle_at > now);
             if counters.len() >= self.0.capacity {

@@ -1,5 +1,11 @@
 //! Idempotency records in sharded maps.
 
+#[cfg(test)]
+#[cfg(tollgate_loom)]
+mod orders;
+mod sync;
+
+use self::sync::{Mutex, MutexGuard, SHARDS};
 use super::table::Table;
 use crate::clock::{Clock, SystemClock, Timestamp};
 use crate::store::idempotency::rule::{self, Change};
@@ -11,10 +17,8 @@ use crate::store::{Capabilities, StoreError, StoreErrorKind};
 use std::collections::HashMap;
 use std::fmt;
 use std::future::{Ready, ready};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
-
-const SHARDS: usize = 64;
 
 /// Idempotency records of this process. Answers at once; clones share the records.
 ///
@@ -75,8 +79,8 @@ impl MemoryIdempotency {
         key: RecordKey,
         decide: impl FnOnce(Option<&Record>, Timestamp) -> (Change, T),
     ) -> Ready<Result<T, StoreError>> {
+        let mut shard = lock(&self.0.shards[shard_of(&key)]);
         let now = self.0.clock.now();
-        let mut shard = lock(&self.0.shards[usize::from(key.as_bytes()[8]) % SHARDS]);
         let place = shard.place_of(&key);
         let held = place.and_then(|place| shard.at(place));
         let before = held.and_then(doubtful_of);
@@ -106,10 +110,10 @@ impl MemoryIdempotency {
         limit: u32,
         decide: impl Fn(&Record, Timestamp) -> Change,
     ) -> Ready<Result<u64, StoreError>> {
-        let now = self.0.clock.now();
         let mut changed = 0;
         for shard in &self.0.shards {
             let mut shard = lock(shard);
+            let now = self.0.clock.now();
             let changes: Vec<_> = shard
                 .iter()
                 .map(|(key, record)| (*key, doubtful_of(record), decide(record, now)))
@@ -136,7 +140,12 @@ impl MemoryIdempotency {
     }
 }
 
-fn lock(shard: &Mutex<Shard>) -> std::sync::MutexGuard<'_, Shard> {
+/// A keyed hash: any byte spreads.
+fn shard_of(key: &RecordKey) -> usize {
+    usize::from(key.as_bytes()[8]) % SHARDS
+}
+
+fn lock(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
     // no rule panics, and a change is one insert: a poisoned shard is whole
     shard.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -18,9 +18,15 @@
 //!
 //! # Why not loom or shuttle
 //!
-//! They see only locks and atomics of their own, and the layer waits on tokio's timers and tasks. What is shared between two calls is
-//! the store, and each of the in-memory store's operations on a key is one lock held from its reading to its writing; so the orders of
-//! operations are the orders there are. (`sweep`, `collect` and `unresolved` go from shard to shard, and promise nothing over keys.)
+//! `loom` sees only locks and atomics of its own, and the layer waits on tokio's timers and tasks. What two calls share is the store,
+//! and each of the in-memory store's operations on a key is one lock, held from its reading to its writing: `tests/locks` lets `loom` play
+//! that lock in every order, and so an operation may be one gate here. (`sweep`, `collect` and `unresolved` go from shard to shard, and
+//! promise nothing over keys.) The layer's own locks guard a list of what runs and a set of what is being looked into; each is held for one
+//! entry, and no call waits for another by them.
+//!
+//! `shuttle` has a stand-in for tokio, but none for its time: there a `sleep` is over when it is polled, while `Instant` goes by the real
+//! clock. A renewal would be due at each poll, and whether a waiter still has patience would be the machine's to say; here leases lapse and
+//! waiters look again when a play says so. And it samples orders, where a few thousand plays are all of them.
 
 #![allow(missing_docs, clippy::unwrap_used, reason = "a test")]
 

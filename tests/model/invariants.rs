@@ -1,12 +1,34 @@
 //! What is claimed. Each is checked at every step from every state that can be reached.
 
 use super::steps::{Action, Keys, Said, claim_of};
+use super::walk::Place;
 use super::world::{At, Claim, Stray, World};
+use stateright::Property;
 use tollgate_core::store::idempotency::{Phase, Settled};
 
-/// The claims.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Invariant {
+macro_rules! claims {
+    ($($(#[doc = $says:literal])+ $claim:ident,)+) => {
+        /// The claims.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub(crate) enum Invariant {
+            $($(#[doc = $says])+ $claim,)+
+        }
+
+        impl Invariant {
+            /// All of them.
+            pub(crate) const ALL: &[Self] = &[$(Self::$claim,)+];
+
+            /// The claim as `stateright` asks for it.
+            pub(crate) fn always(self) -> Property<Keys> {
+                match self {
+                    $(Self::$claim => Property::always(stringify!($claim), |keys, place: &Place| place.keeps(keys, Self::$claim)),)+
+                }
+            }
+        }
+    };
+}
+
+claims! {
     /// Money moves at most once under a key.
     AtMostOneEffect,
     /// Nobody is told of a charge that is not there.
@@ -40,29 +62,8 @@ pub(crate) enum Invariant {
     EveryKeyEnds,
 }
 
-impl Invariant {
-    /// All of them.
-    pub(crate) const ALL: &[Self] = &[
-        Self::AtMostOneEffect,
-        Self::NoFalseYes,
-        Self::NoFalseNo,
-        Self::OneAnswer,
-        Self::AnswerIsTrue,
-        Self::CompletedStays,
-        Self::TimeFreesNothing,
-        Self::OpenHasNoEnd,
-        Self::NoEffectForgotten,
-        Self::EpochRises,
-        Self::RequestPinned,
-        Self::WaiterChangesNothing,
-        Self::StaleTokenChangesNothing,
-        Self::SenderIsArmed,
-        Self::EveryKeyEnds,
-    ];
-}
-
 /// Whether a step keeps a claim.
-pub(crate) fn holds(claim: Invariant, keys: &Keys<'_>, from: &World, action: Action, to: &World) -> bool {
+pub(crate) fn holds(claim: Invariant, keys: &Keys, from: &World, action: Action, to: &World) -> bool {
     match claim {
         Invariant::AtMostOneEffect => to.gateway.effects <= 1,
         Invariant::NoFalseYes => to
@@ -93,7 +94,7 @@ pub(crate) fn holds(claim: Invariant, keys: &Keys<'_>, from: &World, action: Act
             .stale(from)
             .is_none_or(|stale| !stale || from.row == to.row),
         Invariant::SenderIsArmed => sender_is_armed(keys, from, action),
-        Invariant::EveryKeyEnds => true, // about a state, not about a step
+        Invariant::EveryKeyEnds => true, // about a state, not about a step: see `steps/ends.rs`
     }
 }
 
@@ -156,7 +157,7 @@ fn completed_stays(from: &World, to: &World) -> bool {
 
 /// While requests arrive only within their owner's lease, what arrived or may arrive is always on record. With late ones the
 /// gateway's own memory has to do.
-fn no_effect_forgotten(keys: &Keys<'_>, to: &World) -> bool {
+fn no_effect_forgotten(keys: &Keys, to: &World) -> bool {
     let on_record = to
         .row
         .is_some_and(|row| row.is_open() || matches!(row.phase, Phase::Completed | Phase::Expired));
@@ -207,7 +208,7 @@ fn unchanged_but_lost(from: &World, to: &World) -> bool {
     from.row == to.row || lost
 }
 
-fn sender_is_armed(keys: &Keys<'_>, from: &World, action: Action) -> bool {
+fn sender_is_armed(keys: &Keys, from: &World, action: Action) -> bool {
     let Action::Send(who) = action else { return true };
     let At::Armed { claim, .. } = from.callers[who.0].at else {
         return false;

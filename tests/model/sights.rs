@@ -1,11 +1,23 @@
 //! What should be possible: a model in which nothing ever happens keeps every invariant.
 
 use super::invariants::applied;
-use super::steps::{Action, Said};
+use super::steps::{Action, Keys, Said};
+use super::walk::Place;
 use super::world::World;
+use stateright::Property;
 use tollgate_core::store::idempotency::{Held, Phase, Resolved, Settled};
 
-type Sight = (&'static str, fn(&World, Action, &World) -> bool);
+/// A sight, as a step shows it.
+pub(crate) type Sight = fn(&World, Action, &World) -> bool;
+
+macro_rules! sights {
+    ($(($name:literal, $sight:expr $(,)?),)+) => {
+        /// All of them, as `stateright` asks for them.
+        pub(crate) fn all() -> Vec<Property<Keys>> {
+            vec![$(Property::sometimes($name, |keys, place: &Place| place.shows(keys, $sight)),)+]
+        }
+    };
+}
 
 fn phase(world: &World) -> Option<Phase> {
     world.row.map(|row| row.phase)
@@ -18,8 +30,8 @@ fn begins(action: Action, with: Said) -> bool {
     )
 }
 
-/// Each with its name. The walk of a setting says which of them it met.
-pub(crate) const SIGHTS: &[Sight] = &[
+// each with its name; the walk of a setting says which of them it met
+sights! {
     ("a charge", |_, action, _| matches!(action, Action::Executes(_))),
     ("a charge that its caller hears of", |_, action, to| {
         matches!(action, Action::Settle(..)) && to.told.first.is_some_and(|told| told.executed)
@@ -100,21 +112,4 @@ pub(crate) const SIGHTS: &[Sight] = &[
     ("a repeat that the gateway recognises", |_, action, _| {
         matches!(action, Action::Recognises(_))
     }),
-];
-
-/// A bit for each sight.
-pub(crate) fn seen(from: &World, action: Action, to: &World) -> u64 {
-    let bits = SIGHTS.iter().enumerate();
-    bits.fold(0, |seen, (bit, (_, sees))| {
-        seen | u64::from(sees(from, action, to)) << bit
-    })
-}
-
-/// The names of those that are missing from a set.
-pub(crate) fn missing(seen: u64) -> Vec<&'static str> {
-    let unseen = SIGHTS
-        .iter()
-        .enumerate()
-        .filter(|(bit, _)| seen & (1 << bit) == 0);
-    unseen.map(|(_, (name, _))| *name).collect()
 }

@@ -29,7 +29,7 @@ fn ending(total: Effect, answer: Option<Outcome>) -> Ending {
     }
 }
 
-impl Keys<'_> {
+impl Keys {
     pub(super) fn caller_steps(&self, world: &World, who: Who, steps: &mut Steps) {
         let caller = world.callers[who.0];
         match caller.at {

@@ -10,9 +10,9 @@ use tollgate_core::store::idempotency::{Phase, rule};
 /// More steps than a call has.
 const MOST: usize = 40;
 
-impl Keys<'_> {
+impl Keys {
     /// Whether the key ends: with a final answer, or listed as open until somebody looks.
-    pub(super) fn ends(&self, from: &World) -> bool {
+    pub(crate) fn ends(&self, from: &World) -> bool {
         let mut world = World {
             faults: 0,
             stray: None,

@@ -5,7 +5,7 @@ use crate::setting::FOR_EVER;
 use crate::world::{At, Letter, Outcome, World};
 use tollgate_core::Effect;
 
-impl Keys<'_> {
+impl Keys {
     pub(super) fn gateway_steps(&self, world: &World, steps: &mut Steps) {
         for (place, letter) in world.wire.iter().enumerate() {
             let Some(letter) = *letter else { continue };

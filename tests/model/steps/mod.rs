@@ -11,11 +11,9 @@ mod gateway;
 mod store;
 mod upkeep;
 
-use super::check::Model;
-use super::invariants::{self, Invariant};
+use super::invariants::Invariant;
 use super::policy::Policy;
 use super::setting::Setting;
-use super::sights;
 use super::world::World;
 use std::fmt;
 use tollgate_core::store::idempotency::{Held, Resolved, Settled};
@@ -102,47 +100,28 @@ pub(crate) enum Action {
     FailsOver,
 }
 
-/// The model: a policy in its surroundings, and what is claimed of it.
-pub(crate) struct Keys<'p> {
+/// The model: a policy in its surroundings, and what is asked about it.
+pub(crate) struct Keys {
     pub(crate) setting: Setting,
-    pub(crate) policy: &'p dyn Policy,
+    pub(crate) policy: &'static dyn Policy,
     /// What is checked: all of it, or the one claim that a control is expected to break.
-    pub(crate) claims: &'p [Invariant],
+    pub(crate) claims: Vec<Invariant>,
+    /// Whether the walk also looks for the [sights](super::sights).
+    pub(crate) sights: bool,
 }
 
-/// Where steps are collected.
+/// Steps, each with where it leads.
 pub(crate) type Steps = Vec<(Action, World)>;
 
-impl Model for Keys<'_> {
-    type State = World;
-    type Action = Action;
-    type Claim = Invariant;
-
-    fn start(&self) -> World {
-        self.setting.world()
-    }
-
-    fn next(&self, from: &World, steps: &mut Steps) {
+impl Keys {
+    /// Everything that can happen next.
+    pub(crate) fn next(&self, from: &World) -> Steps {
+        let mut steps = Steps::new();
         for who in Who::BOTH {
-            self.caller_steps(from, who, steps);
+            self.caller_steps(from, who, &mut steps);
         }
-        self.gateway_steps(from, steps);
-        self.upkeep_steps(from, steps);
-    }
-
-    fn broken(&self, from: &World, action: Action, to: &World) -> Option<Invariant> {
-        self.claims
-            .iter()
-            .copied()
-            .find(|claim| !invariants::holds(*claim, self, from, action, to))
-    }
-
-    fn hopeless(&self, state: &World) -> Option<Invariant> {
-        let claimed = self.claims.contains(&Invariant::EveryKeyEnds);
-        (claimed && !self.ends(state)).then_some(Invariant::EveryKeyEnds)
-    }
-
-    fn seen(&self, from: &World, action: Action, to: &World) -> u64 {
-        sights::seen(from, action, to)
+        self.gateway_steps(from, &mut steps);
+        self.upkeep_steps(from, &mut steps);
+        steps
     }
 }

@@ -48,7 +48,7 @@ fn settlement_of(policy: &dyn Policy, how: Ending) -> Settlement {
     }
 }
 
-impl Keys<'_> {
+impl Keys {
     /// A begin, and where its caller stands after it, which counts on so much of a lease.
     pub(super) fn begin(&self, world: &mut World, owner: u8, request: u8, lease: i8) -> (Said, At) {
         let begin = begin_of(&self.setting, owner, request);

@@ -5,7 +5,7 @@ use super::{Action, Keys, Steps};
 use crate::world::{At, Look, RETENTION, Stray, World};
 use tollgate_core::store::idempotency::rule;
 
-impl Keys<'_> {
+impl Keys {
     pub(super) fn upkeep_steps(&self, world: &World, steps: &mut Steps) {
         steps.push((Action::Tick, self.tick(world)));
         let mut swept = *world;

@@ -10,7 +10,7 @@
 //! | `shapes.rs` | can everything be sent, shared, cloned and printed? |
 //! | `allocations.rs` | what does a call through the layers allocate? |
 //! | `http_conformance/` | do our servers pass the black-box runner, and servers broken on purpose not? |
-//! | `locks`, a command | the in-memory store's locks in every order: does the store do what its rule says? |
+//! | `locks`, a command | the locks of in-memory stores in every order: do they add nothing to their rule? |
 //! | `harness/`, started with `kill` | real processes, killed, frozen and cut off: what was charged twice, what was lost? |
 //! | `stripe_python/` | does Stripe's own Python library get along with a server that wears the layer? |
 //!

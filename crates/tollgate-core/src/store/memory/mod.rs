@@ -8,8 +8,12 @@ mod audit;
 mod carry_over;
 mod dedup;
 mod idempotency;
+#[cfg(test)]
+#[cfg(tollgate_loom)]
+mod orders;
 mod quota;
 mod saga;
+mod sync;
 mod table;
 #[cfg(test)]
 mod tests;

@@ -3,9 +3,8 @@
 #[cfg(test)]
 #[cfg(tollgate_loom)]
 mod orders;
-mod sync;
 
-use self::sync::{Mutex, MutexGuard, SHARDS};
+use super::sync::{Mutex, MutexGuard, shards};
 use super::table::Table;
 use crate::clock::{Clock, SystemClock, Timestamp};
 use crate::store::idempotency::rule::{self, Change};
@@ -19,6 +18,8 @@ use std::fmt;
 use std::future::{Ready, ready};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
+
+const SHARDS: usize = shards(64);
 
 /// Idempotency records of this process. Answers at once; clones share the records.
 ///

@@ -1,6 +1,7 @@
 //! What callers ask, what they are told, and the rule for it.
 
 use super::*;
+use std::collections::BTreeMap;
 
 /// What a caller does.
 #[derive(Clone, Debug)]
@@ -76,5 +77,51 @@ impl Told {
             Self::Changed(changed) => *changed,
             _ => unreachable!("asked of all records"),
         }
+    }
+}
+
+/// The rule without a lock: what a sequential order comes to.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Rule {
+    pub(super) seconds: i64,
+    pub(super) records: BTreeMap<RecordKey, Record>,
+}
+
+impl Sequential for Rule {
+    type Call = Call;
+    type Told = Told;
+
+    fn does(&mut self, call: &Call) -> Told {
+        if let Call::Passes(seconds) = call {
+            self.seconds += seconds;
+        }
+        let Some(key) = call.key() else {
+            let keys: Vec<_> = self.records.keys().copied().collect();
+            return Told::Changed(keys.iter().map(|key| self.step(*key, call).changed()).sum());
+        };
+        self.step(key, call)
+    }
+}
+
+impl Rule {
+    fn step(&mut self, key: RecordKey, call: &Call) -> Told {
+        let now = Timestamp::from_unix_seconds(self.seconds);
+        let open = || self.open();
+        let (change, told) = call.decide(self.records.get(&key), open, now);
+        match change {
+            Change::Keep => {}
+            Change::Put(record) => drop(self.records.insert(key, record)),
+            Change::Remove => drop(self.records.remove(&key)),
+        }
+        told
+    }
+
+    /// How many doubts there are.
+    pub(super) fn open(&self) -> u32 {
+        let open = self
+            .records
+            .values()
+            .filter(|record| doubtful_of(record) == Some(TENANT));
+        open.count().try_into().unwrap()
     }
 }

@@ -1,21 +1,12 @@
-//! The locks of this store in every order.
-//!
-//! `loom` runs a handful of callers on threads of its own and lets them take turns at each lock, and at each look at the clock, in every
-//! way there is. After each run there must be a sequential order in which the pure rule, without any lock, gives everybody the
-//! same answers and leaves the same records, and in which nobody who asked after another was answered comes before it: so the locks
-//! add nothing to the rule and lose nothing of it. Three ways to lock wrongly stand at the end, and must be found; one was ours.
-//!
-//! `tests/locks` runs it. The cfg is one of our own: `--cfg loom` would change tokio as well.
+//! The locks of this store in every order: see [`orders`](crate::store::memory::orders).
 
 mod call;
-mod sequential;
 mod store;
 
+use super::super::orders::{Hands, Locked, Sequential, every_order};
 use super::*;
 use crate::store::idempotency::{Completion, Doubt, Evidence, Fingerprint, Owner, Resolution};
-use call::{Call, Told};
-use sequential::{Done, Sequential};
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use call::{Call, Rule, Told};
 use store::{Locks, Store};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -26,53 +17,6 @@ const TENANT: Tenant = Tenant(7);
 const KEY: RecordKey = RecordKey::new([0; 32]);
 const BESIDE: RecordKey = RecordKey::new([2; 32]);
 const ELSEWHERE: RecordKey = RecordKey::new([1; 32]);
-
-/// Runs what each caller does, after `before`, in every order; each must be one that the rule explains. Says how many there were.
-fn every_order(locks: Locks, before: &[Call], callers: &[&[Call]]) -> usize {
-    let runs = Arc::new(AtomicUsize::new(0));
-    let counted = runs.clone();
-    let before = before.to_vec();
-    let callers: Vec<Vec<Call>> = callers.iter().map(|calls| calls.to_vec()).collect();
-    loom::model(move || {
-        counted.fetch_add(1, Relaxed);
-        let store = Store::new(locks);
-        let mut start = Sequential::default();
-        for call in &before {
-            assert_eq!(store.does(call), start.does(call));
-        }
-        let turn = Arc::new(AtomicUsize::new(0));
-        let threads: Vec<_> = callers
-            .iter()
-            .map(|calls| {
-                let (store, turn, calls) = (store.clone(), turn.clone(), calls.clone());
-                loom::thread::spawn(move || -> Vec<Done> {
-                    calls.into_iter().map(|call| done(&store, &turn, call)).collect()
-                })
-            })
-            .collect();
-        let done: Vec<Vec<Done>> = threads.into_iter().map(|thread| thread.join().unwrap()).collect();
-        let end = store.end();
-        let left: Vec<&[Done]> = done.iter().map(Vec::as_slice).collect();
-        assert!(
-            start.explains(&left, &end),
-            "no sequential order does this: {done:#?}\nand leaves {end:#?}"
-        );
-        assert_eq!(store.store.0.open_of(TENANT), end.open(), "the count of doubts");
-    });
-    runs.load(Relaxed)
-}
-
-fn done(store: &Store, turn: &AtomicUsize, call: Call) -> Done {
-    let asked = turn.fetch_add(1, Relaxed);
-    let told = store.does(&call);
-    let answered = turn.fetch_add(1, Relaxed);
-    Done {
-        call,
-        asked,
-        told,
-        answered,
-    }
-}
 
 fn begin(key: RecordKey, owner: u128) -> Begin {
     Begin {
@@ -131,7 +75,7 @@ macro_rules! orders {
         $(#[doc = $doc])+
         #[test]
         fn $test() {
-            let runs = every_order(Locks::AsTheyAre, &$before, &[$(&$calls),+]);
+            let runs = every_order(|| Store::new(Locks::AsTheyAre), &$before, &[$(&$calls),+]);
             println!("{}: {runs} runs", stringify!($test));
             assert!(runs > $least, "{runs} runs are not all");
         }
@@ -202,7 +146,7 @@ fn a_sweep_over_two_locks_counts_every_doubt() {
         let swept = one.join().unwrap() + other.join().unwrap();
         let by_owner = u64::from(settled == Told::Settled(Settled::Applied));
         assert_eq!(swept + by_owner, 2);
-        assert_eq!((store.store.0.open_of(TENANT), store.end().open()), (2, 2));
+        assert_eq!(store.end().open(), 2);
     });
 }
 
@@ -231,7 +175,11 @@ fn one_place_is_taken_once() {
 #[test]
 #[should_panic(expected = "no sequential order does this")]
 fn control_a_store_that_reads_and_then_writes() {
-    every_order(Locks::ReadThenWrite, &[], &[&[begins(KEY, 1)], &[begins(KEY, 2)]]);
+    every_order(
+        || Store::new(Locks::ReadThenWrite),
+        &[],
+        &[&[begins(KEY, 1)], &[begins(KEY, 2)]],
+    );
 }
 
 /// Control: who counts a doubt after its lock lets a caller over the cap who has seen it.
@@ -239,7 +187,7 @@ fn control_a_store_that_reads_and_then_writes() {
 #[should_panic(expected = "no sequential order does this")]
 fn control_a_store_that_counts_later() {
     let callers: &[&[Call]] = &[&[is_unknown(ELSEWHERE)], &[Call::Get(ELSEWHERE), begins(KEY, 2)]];
-    every_order(Locks::CountLater, &[begins(ELSEWHERE, 1)], callers);
+    every_order(|| Store::new(Locks::CountLater), &[begins(ELSEWHERE, 1)], callers);
 }
 
 /// Control: who looks at the clock and then waits for the lock writes what is over: here an answer that is forgotten as soon as it is
@@ -251,5 +199,5 @@ fn control_a_store_that_looks_at_the_clock_first() {
         &[settles(KEY, Settlement::Completed(paid()))],
         &[LAPSES, Call::Get(KEY), Call::Get(KEY)],
     ];
-    every_order(Locks::ClockFirst, &[begins(KEY, 1)], callers);
+    every_order(|| Store::new(Locks::ClockFirst), &[begins(KEY, 1)], callers);
 }

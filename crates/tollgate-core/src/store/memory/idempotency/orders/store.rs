@@ -1,18 +1,6 @@
 //! The store, as it locks and as it must not.
 
 use super::*;
-use loom::sync::atomic::{AtomicI64, Ordering::SeqCst};
-
-/// A clock whose reading is a turn of its own. It reads by adding nothing: a mere load may show `loom`'s threads what was, which no
-/// clock does.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Hands(Arc<AtomicI64>);
-
-impl Clock for Hands {
-    fn now(&self) -> Timestamp {
-        Timestamp::from_unix_seconds(self.0.fetch_add(0, SeqCst))
-    }
-}
 
 /// How the store locks.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -44,12 +32,9 @@ impl Store {
         Self { store, hands, locks }
     }
 
-    pub(super) fn does(&self, call: &Call) -> Told {
+    fn does_rightly(&self, call: &Call) -> Told {
         fn now<T>(answer: Ready<Result<T, StoreError>>) -> T {
             answer.into_inner().unwrap()
-        }
-        if let (Some(key), true) = (call.key(), self.locks != Locks::AsTheyAre) {
-            return self.does_wrongly(call, key);
         }
         match call.clone() {
             Call::Begin(begin) => Told::Begun(now(self.store.begin(begin))),
@@ -61,7 +46,7 @@ impl Store {
             Call::Sweep => Told::Changed(now(self.store.sweep(u32::MAX))),
             Call::Collect => Told::Changed(now(self.store.collect(SECOND, u32::MAX))),
             Call::Passes(seconds) => {
-                self.hands.0.fetch_add(seconds, SeqCst);
+                self.hands.pass(seconds);
                 Told::Changed(0)
             }
         }
@@ -93,19 +78,32 @@ impl Store {
         }
         told
     }
+}
 
-    /// What is left, seen by nobody but us.
-    pub(super) fn end(&self) -> Sequential {
+impl Locked for Store {
+    type Rule = Rule;
+
+    fn does(&self, call: &Call) -> Told {
+        match call.key() {
+            Some(key) if self.locks != Locks::AsTheyAre => self.does_wrongly(call, key),
+            _ => self.does_rightly(call),
+        }
+    }
+
+    /// With as many doubts counted as there are.
+    fn end(&self) -> Rule {
         let shards = self.store.0.shards.iter();
         let records = shards.flat_map(|shard| {
             let shard = lock(shard);
             let all: Vec<_> = shard.iter().map(|(key, record)| (*key, record.clone())).collect();
             all
         });
-        Sequential {
-            seconds: self.hands.0.fetch_add(0, SeqCst),
+        let end = Rule {
+            seconds: self.hands.seconds(),
             records: records.collect(),
-        }
+        };
+        assert_eq!(self.store.0.open_of(TENANT), end.open(), "the count of doubts");
+        end
     }
 }
 

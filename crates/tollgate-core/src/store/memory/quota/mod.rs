@@ -1,14 +1,19 @@
 //! Quotas in sharded maps.
 
+#[cfg(test)]
+#[cfg(tollgate_loom)]
+mod orders;
+
+use super::sync::{Mutex, MutexGuard, shards};
 use crate::clock::{Clock, SystemClock, Timestamp};
 use crate::store::quota::{QuotaKey, QuotaStore, Take, Taken, rule};
 use crate::store::{StoreError, StoreErrorKind};
 use std::collections::HashMap;
 use std::fmt;
 use std::future::{Ready, ready};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 
-const SHARDS: usize = 16;
+const SHARDS: usize = shards(16);
 
 type Shard = HashMap<QuotaKey, Timestamp>;
 

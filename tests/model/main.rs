@@ -25,8 +25,8 @@
 //! The walking is `stateright`'s. Two things are not as its readers may expect:
 //!
 //! - It knows a state by a hash of 64 bits. Two worlds with one hash would be one state, and what only the second leads to would not be
-//!   looked at. In walks of up to half a million states, two million in all, the odds of that are 1 in 46 million; and a walk that compared
-//!   whole worlds, which stood here before, counted the same states and the same steps.
+//!   looked at. In walks of up to half a million states, two million in all, the odds of that are 1 in 40 million; and a walk that compared
+//!   whole worlds, over an earlier form of this model, counted the same states and the same steps.
 //! - Its `eventually` does not see cycles, and here everybody may stand still for ever. That every key ends is an `always`: `ends.rs` runs
 //!   the rest of the story from each state.
 //!

@@ -3,7 +3,7 @@
 use super::invariants::applied;
 use super::steps::{Action, Keys, Said};
 use super::walk::Place;
-use super::world::World;
+use super::world::{At, World};
 use stateright::Property;
 use tollgate_core::store::idempotency::{Held, Phase, Resolved, Settled};
 
@@ -54,6 +54,9 @@ sights! {
     }),
     ("a begin that is asked again and recognised", |from, action, _| {
         matches!(action, Action::BeginAgain(_, Said::Acquired)) && from.row.is_some()
+    }),
+    ("a claim of which nobody heard, found", |_, action, to| {
+        matches!(action, Action::LooksForItsClaim(who) if to.callers[who.0].at != At::Rest)
     }),
     ("a prepared claim taken over", |from, action, _| {
         begins(action, Said::Acquired) && phase(from) == Some(Phase::Prepared)

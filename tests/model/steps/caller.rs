@@ -1,8 +1,8 @@
 //! A caller under the layer: from begin to settlement, as `run.rs` of the layer goes.
 
 use super::{Action, Keys, Steps, Who};
-use crate::world::{At, Claim, Ending, LEASE, Letter, Outcome, Stray, World};
-use tollgate_core::store::idempotency::{Doubt, Held};
+use crate::world::{At, Claim, Ending, LEASE, Letter, Outcome, Row, Stray, World};
+use tollgate_core::store::idempotency::{Doubt, Held, Phase};
 use tollgate_core::{Effect, EffectLedger};
 
 /// A world that comes next: a copy with one thing changed.
@@ -35,6 +35,7 @@ impl Keys {
         match caller.at {
             At::Rest => self.try_again(world, who, steps),
             At::BeginLost { lease } => self.begin_was_lost(world, who, lease, steps),
+            At::GivingBack => give_back(world, who, steps),
             At::Prepared { claim, .. } => self.prepared(world, who, claim, steps),
             At::Armed { claim, lease, doubts } => self.armed(world, who, (claim, lease, doubts), steps),
             At::Sent {
@@ -99,7 +100,7 @@ impl Keys {
                     doubts: 0,
                 }
             } else {
-                At::Rest
+                At::GivingBack
             };
         });
         steps.push((Action::BeginGivenUp(who), given_up));
@@ -300,6 +301,30 @@ impl Keys {
     }
 }
 
+/// What it finds under its own name it releases, as `give_back.rs` of the layer does. It looks once: what the begin does later is a stray's.
+fn give_back(world: &World, who: Who, steps: &mut Steps) {
+    let looked = after(world, |next| {
+        let caller = &mut next.callers[who.0];
+        let open = |row: &&Row| row.is_open() || row.phase == Phase::Prepared;
+        let mine = world
+            .row
+            .as_ref()
+            .filter(|row| row.owner == caller.owner)
+            .filter(open);
+        caller.at = match mine {
+            Some(row) => settle(
+                Claim {
+                    epoch: row.epoch,
+                    owner: row.owner,
+                },
+                Ending::Released,
+            ),
+            None => At::Rest,
+        };
+    });
+    steps.push((Action::LooksForItsClaim(who), looked));
+}
+
 const fn settle(claim: Claim, how: Ending) -> At {
     At::Settling {
         claim,
@@ -310,7 +335,7 @@ const fn settle(claim: Claim, how: Ending) -> At {
 
 pub(crate) const fn claim_of(at: At) -> Option<Claim> {
     match at {
-        At::Rest | At::BeginLost { .. } => None,
+        At::Rest | At::BeginLost { .. } | At::GivingBack => None,
         At::Prepared { claim, .. }
         | At::Armed { claim, .. }
         | At::Sent { claim, .. }
@@ -321,6 +346,6 @@ pub(crate) const fn claim_of(at: At) -> Option<Claim> {
 const fn lease_of(at: At) -> i8 {
     match at {
         At::Prepared { lease, .. } | At::Armed { lease, .. } | At::Sent { lease, .. } => lease,
-        At::Rest | At::BeginLost { .. } | At::Settling { .. } => 0,
+        At::Rest | At::BeginLost { .. } | At::GivingBack | At::Settling { .. } => 0,
     }
 }

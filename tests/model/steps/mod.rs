@@ -56,6 +56,8 @@ pub(crate) enum Action {
     BeginAgain(Who, Said),
     /// It takes the store for away.
     BeginGivenUp(Who),
+    /// It looks whether its begin claimed the key all the same, in order to release that.
+    LooksForItsClaim(Who),
     Arm(Who, Held),
     ArmLost(Who),
     Renew(Who, Held),

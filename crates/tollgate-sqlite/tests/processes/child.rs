@@ -2,6 +2,7 @@
 
 use crate::parent::{FILE, NAME, ROLE, records};
 use std::io::Write;
+use tollgate_core::store::StoreError;
 use tollgate_core::store::audit::AuditStore;
 use tollgate_core::store::idempotency::{
     Begin, Begun, Completion, Envelope, Fingerprint, Held, IdempotencyStore, Owner, RecordKey, Settled,
@@ -36,6 +37,7 @@ pub(crate) fn run() {
             Err(error) => say(&format!("{error}: {:?}", std::error::Error::source(&error))),
         },
         "race" => runtime.block_on(race(&Sqlite::open(&file).unwrap(), name.parse().unwrap())),
+        "fill" => runtime.block_on(fill(&Sqlite::open(&file).unwrap(), &name)),
         "write" => runtime.block_on(write(Sqlite::open(&file).unwrap(), &name)),
         other => panic!("unknown role {other}"),
     }
@@ -113,6 +115,53 @@ async fn write(store: Sqlite, round: &str) {
     for task in tasks {
         task.await.unwrap();
     }
+}
+
+/// Writes records until nothing fits any more, then looks whether what is there can still be read.
+async fn fill(store: &Sqlite, name: &str) {
+    let (mut failures, mut first) = (0, None);
+    for turn in 0u64.. {
+        let id = format!("{name}-{turn}");
+        match fill_one(store, &id).await {
+            Ok(()) => {
+                failures = 0;
+                first.get_or_insert(id);
+            }
+            Err((step, error)) => {
+                failures += 1;
+                say(&format!(
+                    "{step} {id} {:?} {}",
+                    error.kind(),
+                    error.may_have_happened()
+                ));
+            }
+        }
+        if failures == 20 {
+            break;
+        }
+    }
+    let first = first.expect("something fitted");
+    let found = store.get(records::key(&first)).await.unwrap().unwrap();
+    assert!(found.completion.is_some());
+    say(&format!("read {first} - -"));
+}
+
+/// One record, from begin to settlement; or which step failed.
+async fn fill_one(store: &Sqlite, id: &str) -> Result<(), (&'static str, StoreError)> {
+    let armed = Begin {
+        arm: true,
+        ..begin(records::key(id), 7)
+    };
+    let begun = store.begin(armed).await.map_err(|error| ("unclaimed", error))?;
+    let Begun::Acquired(token) = begun else {
+        panic!("{begun:?}")
+    };
+    say(&format!("armed {id} - -"));
+    let settlement = Settlement::Completed(answer(&[7; 5000]));
+    let settled = store.settle(token, &settlement).await;
+    assert_eq!(settled.map_err(|error| ("unsettled", error))?, Settled::Applied);
+    say(&format!("completed {id} - -"));
+    Ok(())
 }
 
 async fn write_audit(store: Sqlite, name: String) {

@@ -6,11 +6,13 @@ mod child;
 mod parent;
 
 use parent::{Child, fresh, records};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use tollgate_core::store::audit::{AuditStore, Receipt, chain};
-use tollgate_core::store::idempotency::{Begin, Begun, Fingerprint, IdempotencyStore, Owner, Phase, Tenant};
+use tollgate_core::store::idempotency::{
+    Begin, Begun, Fingerprint, IdempotencyStore, Owner, Phase, RecordKey, Tenant,
+};
 use tollgate_core::store::saga::SagaJournal;
 use tollgate_sqlite::Sqlite;
 
@@ -207,9 +209,9 @@ async fn check_entries(store: &Sqlite, acknowledged: &[String]) {
     }
 }
 
-async fn assert_cannot_run_again(store: &Sqlite, id: &str) {
-    let begin = Begin {
-        key: records::key(id),
+fn begin(key: RecordKey) -> Begin {
+    Begin {
+        key,
         fingerprint: Fingerprint::new([1; 32]),
         owner: Owner(u128::MAX),
         lease: records::LEASE,
@@ -217,12 +219,60 @@ async fn assert_cannot_run_again(store: &Sqlite, id: &str) {
         arm: true,
         tenant: Tenant::NONE,
         most_open: u32::MAX,
-    };
-    let begun = store.begin(begin).await.unwrap();
+    }
+}
+
+async fn assert_cannot_run_again(store: &Sqlite, id: &str) {
+    let begun = store.begin(begin(records::key(id))).await.unwrap();
     assert!(
         !matches!(begun, Begun::Acquired(_)),
         "{id} was armed and runs again: {begun:?}"
     );
+}
+
+/// The disk is full. Nothing that was acknowledged is lost, what was not written says so, what is there can be read, and when there is
+/// room again the file goes on as if nothing had been.
+#[tokio::test]
+async fn a_full_disk_loses_nothing_and_says_so() {
+    let (_folder, path) = fresh();
+    drop(Sqlite::open(&path).unwrap());
+    let mut child = Child::start_on_a_small_disk(3000, "fill", &path, "k");
+    child.go();
+    let said = child.finish();
+    assert_whole(&path);
+    let store = Sqlite::open(&path).unwrap();
+    let mut counts = BTreeMap::new();
+    for line in &said {
+        let [what, id, kind, may_have_happened] = line.split(' ').collect::<Vec<_>>()[..] else {
+            panic!("{line}")
+        };
+        *counts.entry(what).or_insert(0) += 1;
+        let phase = store
+            .get(records::key(id))
+            .await
+            .unwrap()
+            .map(|record| record.phase);
+        match what {
+            // said before its settlement was tried
+            "armed" => assert!(matches!(phase, Some(Phase::Armed | Phase::Completed)), "{line}"),
+            "completed" | "read" => assert_eq!(phase, Some(Phase::Completed), "{line}"),
+            "unclaimed" if may_have_happened == "false" => assert_eq!(phase, None, "{line}"),
+            "unsettled" if may_have_happened == "false" => assert_eq!(phase, Some(Phase::Armed), "{line}"),
+            "unclaimed" | "unsettled" => {}
+            other => panic!("{other}"),
+        }
+        if kind != "-" {
+            assert!(matches!(kind, "Full" | "Unavailable"), "{line}");
+        }
+    }
+    assert!(counts["completed"] > 20 && counts["read"] == 1, "{counts:?}");
+    assert!(counts["unclaimed"] > 10, "{counts:?}");
+    // there is room again
+    let fresh_key = begin(records::key("after"));
+    assert!(matches!(
+        store.begin(fresh_key).await.unwrap(),
+        Begun::Acquired(_)
+    ));
 }
 
 /// A process that is killed while it makes the file, at any moment, leaves one that opens.

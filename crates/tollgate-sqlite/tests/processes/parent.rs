@@ -46,7 +46,25 @@ pub(crate) struct Child {
 impl Child {
     /// Starts a child and waits until it says that it is ready.
     pub(crate) fn start(role: &str, file: &Path, name: &str) -> Self {
-        let mut process = Command::new(std::env::current_exe().unwrap())
+        Self::start_as(Command::new(std::env::current_exe().unwrap()), role, file, name)
+    }
+
+    /// As [`start`](Self::start), where no file may grow beyond this many blocks: what a full disk is to a writer. (The shell's blocks
+    /// have 512 bytes or 1024. Writing more would kill the child, were it not told to be deaf to that.)
+    pub(crate) fn start_on_a_small_disk(blocks: u32, role: &str, file: &Path, name: &str) -> Self {
+        let mut shell = Command::new("sh");
+        shell
+            .args([
+                "-c",
+                "trap '' XFSZ; ulimit -f \"$0\"; exec \"$@\"",
+                &blocks.to_string(),
+            ])
+            .arg(std::env::current_exe().unwrap());
+        Self::start_as(shell, role, file, name)
+    }
+
+    fn start_as(mut command: Command, role: &str, file: &Path, name: &str) -> Self {
+        let mut process = command
             .args([
                 "--exact",
                 "child_process",

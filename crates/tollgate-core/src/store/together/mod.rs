@@ -44,18 +44,22 @@
 //! A batch that panics, or whose runtime ends, answers each of its steps with an error that says that the write
 //! [may have happened](StoreError::may_have_happened). Whoever would wait for a turn longer than [`Limits::patience`], because what runs
 //! is stuck, gets one more batch.
+//!
+//! A batch runs on the runtime on which its callers wait: where several runtimes share a queue, their steps do not go together, and one
+//! that ends, or is not run for a while, takes no other's steps along.
 
 mod queue;
 #[cfg(test)]
 mod tests;
 
 use super::{Boxed, StoreError};
-use queue::{Queue, Waiting};
+use queue::{Place, Queue, Taken, Waiting};
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::AcqRel};
 use std::time::Duration;
 use tokio::runtime::Handle;
-use tokio::sync::oneshot;
+use tokio::time::timeout;
 
 /// How a store runs several steps in one go.
 pub trait Batch: Send + Sync + 'static {
@@ -117,51 +121,74 @@ impl<B: Batch> Together<B> {
     pub fn ask(&self, step: B::Step) -> Boxed<B::Answer> {
         let shared = Arc::clone(&self.0);
         Box::pin(async move {
+            // before there is a turn that could get lost: it panics where no runtime is
+            let home = Handle::current();
             let size = shared.batch.size(&step);
-            match shared.queue.join(step, size) {
+            match shared.queue.join(step, size, home) {
                 Ok(step) => alone(shared, step).await,
-                Err(place) => wait(&shared, place.number, place.answer).await,
+                Err(place) => wait(&shared, place).await,
             }
         })
     }
 }
 
 async fn alone<B: Batch>(shared: Arc<Shared<B>>, step: B::Step) -> Result<B::Answer, StoreError> {
-    let turn = Turn(shared, Handle::current());
-    let answers = turn.0.batch.run(vec![step]).await;
+    let turn = Turn { shared, passed: None };
+    let answers = turn.shared.batch.run(vec![step]).await;
     drop(turn);
     answers?.pop().unwrap_or_else(|| Err(unanswered()))
 }
 
-async fn wait<B: Batch>(
-    shared: &Arc<Shared<B>>,
-    number: u64,
-    mut answer: oneshot::Receiver<Result<B::Answer, StoreError>>,
-) -> Result<B::Answer, StoreError> {
-    let patience = shared.queue.limits.patience;
-    while shared.queue.is_waiting(number) {
-        match tokio::time::timeout(patience, &mut answer).await {
-            Ok(answer) => return answer.unwrap_or_else(|_| Err(unanswered())),
-            Err(_) => {
-                if let Some(overdue) = shared.queue.overdue(number) {
-                    let turn = Turn(Arc::clone(shared), Handle::current());
-                    tokio::spawn(run(turn, overdue));
-                }
+async fn wait<B: Batch>(shared: &Arc<Shared<B>>, place: Place<B>) -> Result<B::Answer, StoreError> {
+    let Place { number, mut answer } = place;
+    let told = match timeout(shared.queue.limits.patience, &mut answer).await {
+        Ok(told) => told,
+        Err(_) => {
+            while let Some(overdue) = shared.queue.overdue(number) {
+                pass_on(shared, overdue);
             }
+            answer.await
         }
-    }
-    answer.await.unwrap_or_else(|_| Err(unanswered()))
+    };
+    told.unwrap_or_else(|_| Err(unanswered()))
 }
 
 /// One of those that may run at once. Passed on to what waits when it is dropped, however that comes about.
-struct Turn<B: Batch>(Arc<Shared<B>>, Handle);
+struct Turn<B: Batch> {
+    shared: Arc<Shared<B>>,
+    /// Set by who passes this turn on, when it has done so, and by the turn itself, when it is dropped: whoever comes second goes on.
+    passed: Option<Arc<AtomicBool>>,
+}
 
 impl<B: Batch> Drop for Turn<B> {
     fn drop(&mut self) {
-        if let Some(next) = self.0.queue.next() {
-            let turn = Self(Arc::clone(&self.0), self.1.clone());
-            // a runtime that is ending drops the task, and with it turn and steps: whoever waits is told
-            self.1.spawn(run(turn, next));
+        let is_first = |passed: &Arc<AtomicBool>| !passed.swap(true, AcqRel);
+        if self.passed.as_ref().is_some_and(is_first) {
+            return;
+        }
+        if let Some(next) = self.shared.queue.next() {
+            pass_on(&self.shared, next);
+        }
+    }
+}
+
+/// Gives a turn to these, where they wait. A runtime that has ended drops them at once, and so whoever waits there is told; then the turn
+/// is back, and the next have it: one after the other in here, for each within the other could be more than a stack holds.
+fn pass_on<B: Batch>(shared: &Arc<Shared<B>>, mut next: Taken<B>) {
+    loop {
+        let passed = Arc::new(AtomicBool::new(false));
+        let turn = Turn {
+            shared: Arc::clone(shared),
+            passed: Some(Arc::clone(&passed)),
+        };
+        let Taken { home, waiting } = next;
+        home.spawn(run(turn, waiting));
+        if !passed.swap(true, AcqRel) {
+            return;
+        }
+        match shared.queue.next() {
+            Some(following) => next = following,
+            None => return,
         }
     }
 }
@@ -171,7 +198,7 @@ async fn run<B: Batch>(turn: Turn<B>, waiting: Vec<Waiting<B>>) {
         .into_iter()
         .map(|waiting| (waiting.step, waiting.answer))
         .unzip();
-    match turn.0.batch.run(steps).await {
+    match turn.shared.batch.run(steps).await {
         // the turn goes first, so that the server has its next batch while the callers go on
         Ok(answers) => {
             drop(turn);

@@ -4,6 +4,7 @@ use super::{Batch, Limits, StoreError};
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 pub(super) struct Queue<B: Batch> {
@@ -24,8 +25,15 @@ struct State<B: Batch> {
 pub(super) struct Waiting<B: Batch> {
     number: u64,
     size: usize,
+    home: Handle,
     pub(super) step: B::Step,
     pub(super) answer: oneshot::Sender<Result<B::Answer, StoreError>>,
+}
+
+/// What goes together, at least one step, and the runtime on which all of it waits.
+pub(super) struct Taken<B: Batch> {
+    pub(super) home: Handle,
+    pub(super) waiting: Vec<Waiting<B>>,
 }
 
 /// A place in the queue.
@@ -47,18 +55,21 @@ impl<B: Batch> Queue<B> {
     }
 
     /// Gives the step back if it may run now, and a place in the queue if it may not.
-    pub(super) fn join(&self, step: B::Step, size: usize) -> Result<B::Step, Place<B>> {
+    pub(super) fn join(&self, step: B::Step, size: usize, home: Handle) -> Result<B::Step, Place<B>> {
         let mut state = self.state();
         if state.running < self.limits.at_once.max(1) {
             state.running += 1;
             return Ok(step);
         }
+        // as often as somebody comes: behind what is stuck nobody else might for long
+        state.forget_who_went_away();
         let (caller, answer) = oneshot::channel();
         state.numbers += 1;
         let number = state.numbers;
         state.waiting.push_back(Waiting {
             number,
             size,
+            home,
             step,
             answer: caller,
         });
@@ -66,30 +77,27 @@ impl<B: Batch> Queue<B> {
     }
 
     /// One has run: what runs in its place, if anything does.
-    pub(super) fn next(&self) -> Option<Vec<Waiting<B>>> {
+    pub(super) fn next(&self) -> Option<Taken<B>> {
         let mut state = self.state();
         state.running -= 1;
         if state.running >= self.limits.at_once.max(1) {
             return None; // it was one more than may
         }
-        let batch = state.take(&self.limits)?;
+        let taken = state.take(&self.limits)?;
         state.running += 1;
-        Some(batch)
+        Some(taken)
     }
 
-    pub(super) fn is_waiting(&self, number: u64) -> bool {
-        self.state().is_waiting(number)
-    }
-
-    /// What runs although as many run as may, because this one has waited for too long. Nothing, if it waits no more.
-    pub(super) fn overdue(&self, number: u64) -> Option<Vec<Waiting<B>>> {
+    /// What runs although as many run as may, because this one has waited for too long: it, or who came before it. Nothing, if it waits
+    /// no more.
+    pub(super) fn overdue(&self, number: u64) -> Option<Taken<B>> {
         let mut state = self.state();
         if !state.is_waiting(number) {
             return None;
         }
-        let batch = state.take(&self.limits)?;
+        let taken = state.take(&self.limits)?;
         state.running += 1;
-        Some(batch)
+        Some(taken)
     }
 
     fn state(&self) -> MutexGuard<'_, State<B>> {
@@ -103,23 +111,29 @@ impl<B: Batch> State<B> {
         self.waiting.front().is_some_and(|first| first.number <= number)
     }
 
+    /// Of those who come next.
+    fn forget_who_went_away(&mut self) {
+        while self.waiting.front().is_some_and(|first| first.answer.is_closed()) {
+            self.waiting.pop_front();
+        }
+    }
+
     /// The next batch, without those whose callers went away; nothing if nobody is left.
-    fn take(&mut self, limits: &Limits) -> Option<Vec<Waiting<B>>> {
-        let mut batch = Vec::with_capacity(self.waiting.len().min(limits.steps.max(1)));
+    fn take(&mut self, limits: &Limits) -> Option<Taken<B>> {
+        self.forget_who_went_away();
+        let home = self.waiting.front()?.home.clone();
+        let mut waiting = Vec::with_capacity(self.waiting.len().min(limits.steps.max(1)));
         let mut bytes = 0_usize;
         while let Some(first) = self.waiting.front() {
-            if first.answer.is_closed() {
-                self.waiting.pop_front();
-                continue;
-            }
             bytes = bytes.saturating_add(first.size);
-            let full = batch.len() >= limits.steps.max(1) || bytes > limits.bytes;
-            if full && !batch.is_empty() {
+            let full = waiting.len() >= limits.steps.max(1) || bytes > limits.bytes;
+            if !waiting.is_empty() && (full || first.home.id() != home.id()) {
                 break;
             }
-            batch.extend(self.waiting.pop_front());
+            waiting.extend(self.waiting.pop_front());
+            self.forget_who_went_away();
         }
-        (!batch.is_empty()).then_some(batch)
+        Some(Taken { home, waiting })
     }
 }
 

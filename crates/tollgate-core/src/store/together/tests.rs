@@ -1,8 +1,11 @@
 use super::{Batch, Limits, Together};
 use crate::store::{Boxed, StoreError};
 use proptest::prelude::*;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
+use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, yield_now};
 
@@ -245,30 +248,148 @@ async fn nobody_waits_for_long_behind_what_is_stuck() {
 
 #[test]
 fn a_runtime_that_ends_leaves_doubt_and_no_stuck_queue() {
-    let gates = Gates::default();
+    let (gates, first, second) = (Gates::default(), runtime(), runtime());
     let together = Together::new(gates.clone(), LIMITS);
-    let first = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .build()
-        .unwrap();
-    let second = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .start_paused(true)
-        .build()
-        .unwrap();
-    let alone = first.spawn(together.ask(1));
-    first.block_on(settle());
-    let waits = second.spawn(together.ask(2));
+    let mut alone = together.ask(1);
+    let mut beside = together.ask(2);
+    first.block_on(async {
+        assert!(poll(&mut alone).is_pending());
+        assert!(poll(&mut beside).is_pending());
+    });
+    let waits = second.spawn(together.ask(3));
     second.block_on(settle());
-    drop(first); // with what runs, and so what waits is to run there
-    assert!(second.block_on(alone).unwrap_err().is_cancelled());
-    let told = second.block_on(waits).unwrap();
+    drop(first);
+    drop(alone); // what waits there is to run on a runtime that has ended
+    let Poll::Ready(told) = poll(&mut beside) else {
+        panic!("never told")
+    };
     assert!(told.unwrap_err().may_have_happened());
-    assert!(quiet(&together));
-    let next = second.spawn(together.ask(3));
+    // and who waits elsewhere is none the worse
     second.block_on(settle());
     gates.0.lock().unwrap().pop().unwrap().end.send(End::Answer).ok();
-    assert_eq!(second.block_on(next).unwrap().unwrap(), 1003);
+    assert_eq!(second.block_on(waits).unwrap().unwrap(), 1003);
+    assert!(quiet(&together));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_taken_back_does_not_pile_up_behind_what_is_stuck() {
+    let gates = Gates::default();
+    let together = Together::new(gates.clone(), LIMITS);
+    let stuck = ask(&together, &[1, 2]).await;
+    gates.end(End::Answer).await;
+    assert_eq!(gates.running(), [vec![2]]);
+    for step in 0..1000 {
+        let mut gives_up = together.ask(step);
+        assert!(poll(&mut gives_up).is_pending());
+    }
+    let most = format!("{together:?}");
+    assert!(most.contains("waiting: 1 "), "{most}");
+    gates.end(End::Answer).await;
+    assert_eq!(answers(stuck).await.len(), 2);
+    assert!(quiet(&together));
+}
+
+/// However late the first of them looks at the time: a task that is overdue takes along those before it, and does not wait once more.
+#[tokio::test(start_paused = true)]
+async fn nobody_waits_twice_for_those_before() {
+    let gates = Gates::default();
+    let together = Together::new(gates.clone(), Limits { steps: 1, ..LIMITS });
+    let mut asked: Vec<_> = (1..10).map(|step| together.ask(step)).collect();
+    for asked in &mut asked {
+        assert!(poll(asked).is_pending());
+    }
+    tokio::time::advance(LIMITS.patience + Duration::from_millis(1)).await;
+    for asked in asked.iter_mut().rev() {
+        assert!(poll(asked).is_pending());
+    }
+    settle().await;
+    assert_eq!(gates.running().len(), 9);
+}
+
+fn poll(asked: &mut Boxed<u32>) -> Poll<Result<u32, StoreError>> {
+    asked.as_mut().poll(&mut Context::from_waker(Waker::noop()))
+}
+
+fn runtime() -> Runtime {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    runtime.enable_time().start_paused(true).build().unwrap()
+}
+
+#[test]
+fn who_asks_without_a_runtime_takes_no_turn() {
+    let together = Together::new(Gates::default(), LIMITS);
+    let asked = || drop(poll(&mut together.ask(1)));
+    assert!(catch_unwind(AssertUnwindSafe(asked)).is_err());
+    assert!(quiet(&together), "{together:?}");
+}
+
+/// Nor does who asked on one, and is polled without it when it is overdue.
+#[test]
+fn who_is_overdue_without_a_runtime_gets_its_batch() {
+    let (gates, runtime) = (Gates::default(), runtime());
+    let together = Together::new(gates.clone(), LIMITS);
+    let (mut stuck, mut waits) = (together.ask(1), together.ask(2));
+    runtime.block_on(async {
+        assert!(poll(&mut stuck).is_pending());
+        assert!(poll(&mut waits).is_pending());
+        tokio::time::advance(LIMITS.patience * 2).await;
+    });
+    assert!(poll(&mut waits).is_pending());
+    runtime.block_on(async {
+        settle().await;
+        assert_eq!(gates.running(), [vec![1], vec![2]]);
+        gates.end(End::Answer).await;
+        gates.end(End::Answer).await;
+        assert_eq!((stuck.await.unwrap(), waits.await.unwrap()), (1001, 1002));
+    });
+    assert!(quiet(&together), "{together:?}");
+}
+
+/// A runtime that is not run for the moment holds nobody up but those who wait on it.
+#[test]
+fn who_waits_on_one_runtime_is_run_there() {
+    let (gates, first, second) = (Gates::default(), runtime(), runtime());
+    let together = Together::new(gates.clone(), LIMITS);
+    let alone = first.spawn(together.ask(1));
+    let beside = first.spawn(together.ask(2));
+    first.block_on(settle());
+    let waits = second.spawn(together.ask(3));
+    second.block_on(settle());
+    first.block_on(gates.end(End::Answer));
+    first.block_on(alone).unwrap().unwrap();
+    assert_eq!(gates.running(), [vec![2]]);
+    first.block_on(gates.end(End::Answer));
+    // and now nobody runs the first any more
+    second.block_on(settle());
+    assert_eq!(gates.running(), [vec![3]]);
+    second.block_on(gates.end(End::Answer));
+    assert_eq!(second.block_on(waits).unwrap().unwrap(), 1003);
+    assert_eq!(first.block_on(beside).unwrap().unwrap(), 1002);
+    assert!(quiet(&together));
+}
+
+/// Each turn that is passed on to a runtime that has ended comes back at once: one after the other, not one within the other.
+#[test]
+fn a_runtime_that_ends_under_a_long_queue() {
+    let (gates, runtime) = (Gates::default(), runtime());
+    let together = Together::new(gates.clone(), Limits { steps: 1, ..LIMITS });
+    let mut waiting: Vec<_> = (0..50_000).map(|step| together.ask(step)).collect();
+    runtime.block_on(async {
+        let first = tokio::spawn(together.ask(1));
+        settle().await;
+        for asked in &mut waiting {
+            assert!(poll(asked).is_pending());
+        }
+        drop(first);
+    });
+    drop(runtime);
+    assert!(quiet(&together), "{together:?}");
+    for asked in &mut waiting {
+        let Poll::Ready(told) = poll(asked) else {
+            panic!("never told")
+        };
+        assert!(told.unwrap_err().may_have_happened());
+    }
 }
 
 #[derive(Clone, Copy, Debug)]

@@ -392,6 +392,57 @@ fn a_runtime_that_ends_under_a_long_queue() {
     }
 }
 
+/// Answers as soon as it was somewhere else.
+struct Yields;
+
+impl Batch for Yields {
+    type Step = u32;
+    type Answer = u32;
+
+    fn run(&self, steps: Vec<u32>) -> Boxed<Vec<Result<u32, StoreError>>> {
+        Box::pin(async move {
+            yield_now().await;
+            Ok(steps.into_iter().map(|step| Ok(step + 1000)).collect())
+        })
+    }
+
+    fn size(&self, _: &u32) -> usize {
+        1
+    }
+}
+
+/// On real threads, of two runtimes: turns that are passed on while the last one is still being passed on.
+#[test]
+fn many_threads() {
+    let limits = Limits {
+        patience: Duration::from_secs(60),
+        ..LIMITS
+    };
+    let together = Together::new(Yields, limits);
+    let threads = || {
+        tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(3)
+            .enable_time()
+            .build()
+            .unwrap()
+    };
+    let runtimes = [threads(), threads()];
+    let asked: Vec<_> = (0..30_000)
+        .map(|step| {
+            (
+                step,
+                runtimes[usize::from(step % 5 == 0)].spawn(together.ask(step)),
+            )
+        })
+        .collect();
+    for (step, asked) in asked {
+        assert_eq!(runtimes[0].block_on(asked).unwrap().unwrap(), step + 1000);
+    }
+    drop(runtimes); // with the last turns
+    let at_rest = format!("{together:?}");
+    assert!(at_rest.contains("running: 0, waiting: 0"), "{at_rest}");
+}
+
 #[derive(Clone, Copy, Debug)]
 enum Move {
     Ask(u32),

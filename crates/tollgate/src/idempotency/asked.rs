@@ -59,9 +59,12 @@ impl<St: IdempotencyStore, Req> Asked<St, Req> {
         }
     }
 
-    /// The begin whose answer nobody has heard, if there is one.
-    pub(super) fn unheard(self) -> Option<(Begin, St::Future<Begun>)> {
-        self.wait.is_none().then_some((self.begin, self.begun))
+    /// The begin whose answer nobody has heard, if there is one, and what may still answer it.
+    pub(super) fn unheard(self) -> Option<(Begin, Option<St::Future<Begun>>)> {
+        match self.wait {
+            None => Some((self.begin, Some(self.begun))),
+            Some(_) => self.lost.then_some((self.begin, None)),
+        }
     }
 
     /// Asks until it is known whether the call is to run. Not to be asked again after that, or after a panic.
@@ -80,7 +83,9 @@ impl<St: IdempotencyStore, Req> Asked<St, Req> {
             if let Some(wait) = &mut self.wait {
                 ready!(wait.as_mut().poll(cx));
                 self.wait = None;
-                self.at = None; // another begin
+                if !self.lost {
+                    self.at = None; // another begin; where one was lost, that one may have come to the store meanwhile
+                }
                 self.begun = store.begin(self.begin);
             }
             let Poll::Ready(begun) = Pin::new(&mut self.begun).poll(cx) else {
@@ -112,6 +117,7 @@ impl<St: IdempotencyStore, Req> Asked<St, Req> {
     {
         let Terms { guard, config } = &*claimed.terms;
         let protocol = &guard.protocol;
+        let mut may_hold = false;
         let no = match begun {
             Ok(Begun::Acquired(token)) => return Some(Decision::Run(token)),
             Ok(Begun::Replay(completion)) => {
@@ -144,6 +150,8 @@ impl<St: IdempotencyStore, Req> Asked<St, Req> {
                         return None;
                     }
                 }
+                // perhaps the doubt is about this very begin: claimed, lost, and lapsed since
+                may_hold = self.lost;
                 Rejection::new(RejectionKind::OutcomeUnknown).after(Duration::from_secs(30))
             }
             Ok(Begun::Expired) => Rejection::new(RejectionKind::KeyExpired),
@@ -152,15 +160,16 @@ impl<St: IdempotencyStore, Req> Asked<St, Req> {
             }
             Err(error) => {
                 tracing::error!(target: "tollgate::idempotency", %error, "the store did not begin: nothing was sent");
-                let no = Rejection::new(RejectionKind::StoreUnavailable).after(Duration::from_secs(1));
-                if error.may_have_happened() {
-                    return Some(Decision::Lost(self.begin, protocol.refuse(no)));
-                }
-                no
+                may_hold = error.may_have_happened();
+                Rejection::new(RejectionKind::StoreUnavailable).after(Duration::from_secs(1))
             }
         };
         tracing::info!(target: "tollgate::idempotency", code = no.kind().code(), "refused");
-        Some(Decision::Answer(protocol.refuse(no)))
+        let answer = protocol.refuse(no);
+        Some(match may_hold {
+            true => Decision::Lost(self.begin, answer),
+            false => Decision::Answer(answer),
+        })
     }
 
     /// Until when this call may wait, unless that is over or there is no place. Its waiting begins with the first look.

@@ -63,7 +63,7 @@ pin_project! {
                     if let Some((begin, begun)) = asked.take().and_then(|asked| asked.unheard())
                         && let Some(claimed) = this.claimed.take()
                     {
-                        (this.give_back)(claimed.terms, begin, Some(begun));
+                        (this.give_back)(claimed.terms, begin, begun);
                     }
                 }
                 _ => {}

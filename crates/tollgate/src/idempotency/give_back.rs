@@ -1,6 +1,6 @@
 //! Gives back a claim that no call will use, so that its key is free again at once and does not end as an unknown outcome.
 
-use super::guard::Terms;
+use super::guard::{Guard, Terms};
 use super::run::settle;
 use super::running::Doing;
 use std::pin::pin;
@@ -17,9 +17,15 @@ const LOOKS: u32 = 3;
 /// How often it is looked into at all. With the pauses, five minutes: about as long as an outcome is written in the background.
 const TRIES: u32 = 60;
 
+/// How many look at a time. A store that does not answer leaves a begin in doubt with every call, and that so many ask it for them must
+/// not be what keeps it from answering. The claims of the others, if they stand, lapse.
+pub(super) const LOOKING: usize = 1000;
+
 /// The first pause before a look; five times longer each time, up to the longest.
 const PAUSE: Duration = Duration::from_millis(100);
 const LONGEST: Duration = Duration::from_secs(5);
+
+const LOST: &str = "a claim whose answer was lost, if it stands, becomes unknown when its lease lapses, though nothing was sent";
 
 /// Nobody waits for this begin any more, or nobody has heard of what came of it; and nothing was sent, and nothing will be. Finds out in
 /// a task whether it claimed the key, and releases the claim, with the owner's own word that nothing happened.
@@ -38,7 +44,7 @@ pub(super) fn give_back<St: IdempotencyStore, P: Send + Sync + 'static>(
     runtime.spawn(async move {
         let _tracked = tracked;
         let giving_back = pin!(async {
-            if let Some(token) = claim_of(&terms.guard.store, &begin, begun).await {
+            if let Some(token) = claim_of(&terms.guard, &begin, begun).await {
                 settle(&terms, &token, Settlement::Released).await;
             }
         });
@@ -51,16 +57,18 @@ pub(super) fn give_back<St: IdempotencyStore, P: Send + Sync + 'static>(
 }
 
 /// The claim that this begin made, if it made one.
-async fn claim_of<St: IdempotencyStore>(
-    store: &St,
+async fn claim_of<St: IdempotencyStore, P>(
+    guard: &Guard<St, P>,
     begin: &Begin,
     begun: Option<St::Future<Begun>>,
 ) -> Option<Token> {
     match begun {
-        None => look_for_it(store, begin).await,
+        None => look_for_it(guard, begin).await,
         Some(begun) => match begun.await {
             Ok(Begun::Acquired(token)) => Some(token),
-            Err(error) if StoreError::may_have_happened(&error) => look_for_it(store, begin).await,
+            // the doubt may be about a begin of its own, whose answer was lost before
+            Ok(Begun::Unknown { .. }) => look_for_it(guard, begin).await,
+            Err(error) if StoreError::may_have_happened(&error) => look_for_it(guard, begin).await,
             Ok(_) | Err(_) => None,
         },
     }
@@ -68,12 +76,16 @@ async fn claim_of<St: IdempotencyStore>(
 
 /// Looks under the key. Asking the begin once more would do as well, but for a lease that lapsed meanwhile: then it would be told of a
 /// doubt, which its owner alone knows to be none.
-async fn look_for_it<St: IdempotencyStore>(store: &St, begin: &Begin) -> Option<Token> {
+async fn look_for_it<St: IdempotencyStore, P>(guard: &Guard<St, P>, begin: &Begin) -> Option<Token> {
+    let Ok(_place) = guard.looking.try_acquire() else {
+        tracing::error!(target: "tollgate::idempotency", record = ?begin.key, "{LOST}: too many are looked for");
+        return None;
+    };
     let (mut pause, mut looks) = (PAUSE, 0);
     for _ in 0..TRIES {
         sleep(pause).await;
         pause = (pause * 5).min(LONGEST);
-        let Ok(found) = store.get(begin.key).await else {
+        let Ok(found) = guard.store.get(begin.key).await else {
             continue;
         };
         looks += 1;
@@ -89,9 +101,6 @@ async fn look_for_it<St: IdempotencyStore>(store: &St, begin: &Begin) -> Option<
             return None; // what still comes after that is swept when its lease lapses
         }
     }
-    tracing::error!(
-        target: "tollgate::idempotency", record = ?begin.key,
-        "given up looking for a claim whose answer was lost: if it stands, it becomes unknown when its lease lapses, though nothing was sent"
-    );
+    tracing::error!(target: "tollgate::idempotency", record = ?begin.key, "{LOST}: the store stays away");
     None
 }

@@ -1,11 +1,13 @@
 //! What every guarded call needs, made once and shared by all services of a layer.
 
 use super::config::{ArmPolicy, IdempotencyConfig};
+use super::give_back::LOOKING;
 use super::ledger::Ledger;
 use super::look_up::LookUp;
 use super::running::Running;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
+use tokio::sync::Semaphore;
 use tollgate_core::Secrets;
 use tollgate_core::protocol::Identity;
 use tollgate_core::store::idempotency::{Begin, Owner};
@@ -20,6 +22,8 @@ pub(super) struct Guard<St, P> {
     pub(super) look_up: OnceLock<LookUp>,
     /// How many repeats wait.
     pub(super) waiting: Arc<AtomicUsize>,
+    /// Places for those who look for claims whose answers were lost.
+    pub(super) looking: Semaphore,
     /// Where what was found out is told, if somebody said so.
     pub(super) ledger: OnceLock<Ledger>,
     owners: Owners,
@@ -66,6 +70,7 @@ impl<St, P> Guard<St, P> {
             running: Running::new(),
             look_up: OnceLock::new(),
             waiting: Arc::default(),
+            looking: Semaphore::new(LOOKING),
             ledger: OnceLock::new(),
             owners: Owners::new(),
         }

@@ -19,6 +19,7 @@ mod sealed;
 mod stores;
 mod stripe;
 mod typed;
+mod unheard;
 mod upkeep;
 mod waiting;
 

@@ -1,0 +1,218 @@
+//! Begins whose answers are lost, in every way, before and after their lease has lapsed.
+
+use super::*;
+use std::collections::VecDeque;
+use std::sync::Mutex;
+use std::time::Duration;
+use tokio::time::{advance, sleep};
+use tollgate_core::Timestamp;
+use tollgate_core::store::idempotency::*;
+use tollgate_core::store::{Boxed, Capabilities, StoreError};
+use tower::{Layer, ServiceExt};
+
+/// What becomes of a begin.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Fate {
+    /// It is done at once and answered later.
+    Answered,
+    /// It is done at once, and its answer is lost.
+    Unheard,
+    /// It never comes to the store.
+    Lost,
+    /// It comes to the store when nobody counts on it any more.
+    Stray,
+}
+
+/// How long an answer takes, or its loss.
+const TAKES: Duration = Duration::from_secs(10);
+const LEASE: Duration = Duration::from_secs(60);
+
+/// A store whose begins have each a fate; from then on they are answered at once.
+#[derive(Clone)]
+struct Fated {
+    inner: MemoryIdempotency,
+    fates: Arc<Mutex<VecDeque<Fate>>>,
+    stray: Arc<Mutex<Option<Begin>>>,
+    renewals: Arc<AtomicU32>,
+    looks: Arc<AtomicU32>,
+    is_away: bool,
+}
+
+impl Fated {
+    fn new(inner: &MemoryIdempotency, fates: &[Fate]) -> Self {
+        Self {
+            inner: inner.clone(),
+            fates: Arc::new(Mutex::new(fates.iter().copied().collect())),
+            stray: Arc::default(),
+            renewals: Arc::default(),
+            looks: Arc::default(),
+            is_away: false,
+        }
+    }
+
+    fn layer(&self) -> IdempotencyLayer<Self, crate::Gateway> {
+        let config = IdempotencyConfig::default().lease(LEASE);
+        IdempotencyLayer::dangerous_gateway(self.clone(), Secrets::ephemeral()).config(config)
+    }
+}
+
+fn lost<T>() -> Result<T, StoreError> {
+    Err(StoreError::unavailable("down").possibly_applied())
+}
+
+impl IdempotencyStore for Fated {
+    type Future<T: Send + 'static> = Boxed<T>;
+    fn capabilities(&self) -> Capabilities {
+        self.inner.capabilities()
+    }
+    fn now(&self) -> Boxed<Timestamp> {
+        Box::pin(self.inner.now())
+    }
+    fn begin(&self, begin: Begin) -> Boxed<Begun> {
+        if self.is_away {
+            return Box::pin(std::future::ready(lost()));
+        }
+        let Some(fate) = self.fates.lock().unwrap().pop_front() else {
+            return Box::pin(self.inner.begin(begin));
+        };
+        let answer = match fate {
+            Fate::Answered => self.inner.begin(begin).into_inner(),
+            Fate::Unheard => self.inner.begin(begin).into_inner().and_then(|_| lost()),
+            Fate::Lost => lost(),
+            Fate::Stray => {
+                *self.stray.lock().unwrap() = Some(begin);
+                lost()
+            }
+        };
+        Box::pin(async move {
+            sleep(TAKES).await;
+            answer
+        })
+    }
+    fn arm(&self, token: Token, lease: Duration) -> Boxed<Held> {
+        Box::pin(self.inner.arm(token, lease))
+    }
+    fn renew(&self, token: Token, lease: Duration) -> Boxed<Held> {
+        self.renewals.fetch_add(1, SeqCst);
+        Box::pin(self.inner.renew(token, lease))
+    }
+    fn settle(&self, token: Token, settlement: &Settlement) -> Boxed<Settled> {
+        Box::pin(self.inner.settle(token, settlement))
+    }
+    fn resolve(&self, resolve: Resolve) -> Boxed<Resolved> {
+        Box::pin(self.inner.resolve(resolve))
+    }
+    fn get(&self, key: RecordKey) -> Boxed<Option<Record>> {
+        self.looks.fetch_add(1, SeqCst);
+        match self.is_away {
+            true => Box::pin(std::future::ready(lost())),
+            false => Box::pin(self.inner.get(key)),
+        }
+    }
+    fn unresolved(&self, after: Option<RecordKey>, limit: u32) -> Boxed<Vec<Unresolved>> {
+        Box::pin(self.inner.unresolved(after, limit))
+    }
+    fn sweep(&self, limit: u32) -> Boxed<u64> {
+        Box::pin(self.inner.sweep(limit))
+    }
+    fn collect(&self, tombstone: Duration, limit: u32) -> Boxed<u64> {
+        Box::pin(self.inner.collect(tombstone, limit))
+    }
+}
+
+async fn settled() {
+    for _ in 0..10 {
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Two begins with any fates; the lease lapses before any of them, or never; the caller goes away before any of them, or never. What was
+/// never sent leaves no doubt, and its key is free.
+#[tokio::test(start_paused = true)]
+async fn what_was_never_sent_leaves_no_doubt() {
+    let fates = [Fate::Answered, Fate::Unheard, Fate::Lost];
+    let cases = fates.into_iter().flat_map(|first| {
+        fates.into_iter().flat_map(move |second| {
+            (0..4).flat_map(move |lapses| (0..4).map(move |goes| (first, second, lapses, goes)))
+        })
+    });
+    for (first, second, lapses, goes) in cases {
+        for arm in [ArmPolicy::AtBegin, ArmPolicy::BeforeCall] {
+            let case = format!("{first:?}, {second:?}, lapses at {lapses}, goes away at {goes}, {arm:?}");
+            let (inner, clock) = store();
+            let layer = Fated::new(&inner, &[first, second]).layer();
+            let layer = layer.config(IdempotencyConfig::default().lease(LEASE).arm(arm));
+            let gateway = Gateway::booking();
+            let service = layer.layer(gateway.clone());
+            let call = tokio::spawn(service.clone().oneshot(sale("k", 100)));
+            for answered in 0..3 {
+                settled().await;
+                if lapses == answered {
+                    clock.advance(LEASE * 2);
+                }
+                if goes == answered {
+                    call.abort();
+                    settled().await;
+                }
+                advance(TAKES + Duration::from_millis(1)).await;
+            }
+            drop(call.await);
+            layer.drain(Duration::from_secs(600)).await.unwrap();
+            assert_eq!(inner.unresolved(None, 10).await.unwrap(), [], "{case}");
+            let next = service.oneshot(sale("k", 100)).await;
+            assert!(next.is_ok(), "{case}: {next:?}");
+            assert_eq!((gateway.calls(), gateway.booked()), (1, 1), "{case}");
+        }
+    }
+}
+
+/// A begin that was taken for lost claims the key while its caller waits for another's claim. That lease has run for longer than the last
+/// begin took, so it is renewed before anything is sent.
+#[tokio::test(start_paused = true)]
+async fn a_claim_made_by_a_stray_begin_is_renewed() {
+    let (inner, clock) = store();
+    let store = Fated::new(&inner, &[Fate::Stray]);
+    let config = IdempotencyConfig::default().lease(LEASE);
+    let waits = config
+        .while_in_flight(WhileInFlight::Wait(LEASE * 10))
+        .look_again(LEASE);
+    let gateway = Gateway::booking();
+    let service = store.layer().config(waits).layer(gateway.clone());
+    let call = tokio::spawn(service.oneshot(sale("k", 100)));
+    settled().await;
+    // somebody else's call runs under the key by then
+    let begin = store.stray.lock().unwrap().unwrap();
+    let other = Begin {
+        owner: Owner(1),
+        ..begin
+    };
+    let Begun::Acquired(other) = inner.begin(other).await.unwrap() else {
+        panic!("the key is free")
+    };
+    advance(TAKES).await;
+    settled().await;
+    // and gives it back, and then the stray begin arrives
+    inner.settle(other, &Settlement::Released).await.unwrap();
+    assert!(matches!(inner.begin(begin).await.unwrap(), Begun::Acquired(_)));
+    clock.advance(LEASE - Duration::from_secs(1));
+    advance(LEASE).await;
+    assert!(call.await.unwrap().is_ok());
+    assert_eq!((gateway.booked(), store.renewals.load(SeqCst)), (1, 1));
+}
+
+/// While a store is away, each begin may be one that it has done: but those who look for their claims must not be what keeps it away.
+#[tokio::test(start_paused = true)]
+async fn an_outage_is_not_made_worse_by_those_who_look() {
+    let store = Fated {
+        is_away: true,
+        ..Fated::new(&store().0, &[])
+    };
+    let layer = store.layer();
+    let service = layer.layer(Gateway::booking());
+    for number in 0..3000 {
+        let refused = service.clone().oneshot(sale(&number.to_string(), 100)).await;
+        assert_eq!(refused.unwrap_err().code(), Some("store-unavailable"));
+    }
+    layer.drain(Duration::from_secs(600)).await.unwrap();
+    assert_eq!(store.looks.load(SeqCst), 60 * 1000);
+}

@@ -148,19 +148,25 @@ where
     }
 }
 
-/// Waits until the service is ready. Since when it had to be waited for, if it had to: a service that is ready at once costs no look at
-/// the clock.
+/// Waits until the service is ready. Since when it had to be waited for, if it had to.
 async fn readied<S: Service<Req>, Req>(inner: &mut S) -> Result<Option<Instant>, S::Error> {
+    let (ready, since) = waited_for(poll_fn(|cx| inner.poll_ready(cx))).await;
+    ready.map(|()| since)
+}
+
+/// What comes of it, and since when it had to be waited for, if it had to: what is there at once costs no look at the clock.
+async fn waited_for<F: Future>(future: F) -> (F::Output, Option<Instant>) {
+    let mut future = pin!(future);
     let mut since = None;
-    poll_fn(|cx| {
-        let polled = inner.poll_ready(cx);
+    let output = poll_fn(|cx| {
+        let polled = future.as_mut().poll(cx);
         if polled.is_pending() {
             since.get_or_insert_with(Instant::now);
         }
         polled
     })
-    .await
-    .map(|()| since)
+    .await;
+    (output, since)
 }
 
 /// Whether a doubt is none: a handler that works in a transaction has committed its rows and the outcome, and then the store refuses
@@ -185,6 +191,9 @@ impl NotHeld {
 }
 
 /// Why this call must not be sent, if so. `waited_since` is when it began to wait for its claim or for its service, if it did.
+///
+/// A lease runs from when the store wrote it, and the answer that tells of it may take longer than it lasts: by then somebody may have
+/// declared that nothing will be sent. So one that has run for half of its time is renewed first, and if that takes as long, nothing is sent.
 async fn not_held<St: IdempotencyStore, P: Send + Sync + 'static>(
     terms: &Arc<Terms<St, P>>,
     token: &Token,
@@ -192,14 +201,18 @@ async fn not_held<St: IdempotencyStore, P: Send + Sync + 'static>(
 ) -> Option<Rejection> {
     let Terms { guard, config } = &**terms;
     let lease = config.lease;
-    let held = match config.arm {
-        ArmPolicy::BeforeCall => arm(guard, token, lease).await,
-        // the lease may have lapsed, and somebody may have declared that nothing will be sent
-        ArmPolicy::AtBegin if waited_since.is_some_and(|since| since.elapsed() >= lease / 2) => {
-            still_held(guard, token, lease).await
-        }
-        _ => return None,
+    let is_old = |since: Option<Instant>| since.is_some_and(|since| since.elapsed() >= lease / 2);
+    let (mut held, mut since) = match config.arm {
+        ArmPolicy::BeforeCall => waited_for(arm(guard, token, lease)).await,
+        ArmPolicy::AtBegin => (Ok(()), waited_since),
+        ArmPolicy::InTransaction => return None,
     };
+    if held.is_ok() && is_old(since) {
+        (held, since) = waited_for(still_held(guard, token, lease)).await;
+        if held.is_ok() && is_old(since) {
+            held = Err(NotHeld::because(RejectionKind::StoreUnavailable, true));
+        }
+    }
     let no = held.err()?;
     if no.release {
         settle(terms, token, Settlement::Released).await;

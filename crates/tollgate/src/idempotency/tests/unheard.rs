@@ -2,11 +2,12 @@
 
 use super::*;
 use std::collections::VecDeque;
+use std::future::Ready;
 use std::sync::Mutex;
 use std::time::Duration;
 use tokio::time::{advance, sleep};
 use tollgate_core::Timestamp;
-use tollgate_core::store::idempotency::*;
+use tollgate_core::store::idempotency::{Resolution, *};
 use tollgate_core::store::{Boxed, Capabilities, StoreError};
 use tower::{Layer, ServiceExt};
 
@@ -36,6 +37,9 @@ struct Fated {
     renewals: Arc<AtomicU32>,
     looks: Arc<AtomicU32>,
     is_away: bool,
+    /// How long the answers to arms and renewals take.
+    answers_after: Duration,
+    secrets: Secrets,
 }
 
 impl Fated {
@@ -47,12 +51,26 @@ impl Fated {
             renewals: Arc::default(),
             looks: Arc::default(),
             is_away: false,
+            answers_after: Duration::ZERO,
+            secrets: Secrets::ephemeral(),
         }
     }
 
     fn layer(&self) -> IdempotencyLayer<Self, crate::Gateway> {
         let config = IdempotencyConfig::default().lease(LEASE);
-        IdempotencyLayer::dangerous_gateway(self.clone(), Secrets::ephemeral()).config(config)
+        IdempotencyLayer::dangerous_gateway(self.clone(), self.secrets.clone()).config(config)
+    }
+}
+
+impl Fated {
+    fn later<T: Send + 'static>(&self, answer: Ready<Result<T, StoreError>>) -> Boxed<T> {
+        let after = self.answers_after;
+        Box::pin(async move {
+            if !after.is_zero() {
+                sleep(after).await;
+            }
+            answer.await
+        })
     }
 }
 
@@ -90,11 +108,11 @@ impl IdempotencyStore for Fated {
         })
     }
     fn arm(&self, token: Token, lease: Duration) -> Boxed<Held> {
-        Box::pin(self.inner.arm(token, lease))
+        self.later(self.inner.arm(token, lease))
     }
     fn renew(&self, token: Token, lease: Duration) -> Boxed<Held> {
         self.renewals.fetch_add(1, SeqCst);
-        Box::pin(self.inner.renew(token, lease))
+        self.later(self.inner.renew(token, lease))
     }
     fn settle(&self, token: Token, settlement: &Settlement) -> Boxed<Settled> {
         Box::pin(self.inner.settle(token, settlement))
@@ -215,4 +233,61 @@ async fn an_outage_is_not_made_worse_by_those_who_look() {
     }
     layer.drain(Duration::from_secs(600)).await.unwrap();
     assert_eq!(store.looks.load(SeqCst), 60 * 1000);
+}
+
+/// The arm, or the renewal of a claim that was long in coming, is done at once, and its answer takes longer than the lease that it gave.
+/// Whoever looked meanwhile was right to say that nothing was sent, and the key has run again: so nothing may be sent any more.
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_comes_after_the_lease_it_gave_sends_nothing() {
+    for (arm, fates) in [
+        (ArmPolicy::BeforeCall, vec![]),
+        (ArmPolicy::AtBegin, vec![Fate::Lost, Fate::Answered]),
+    ] {
+        let (inner, clock) = store();
+        let store = Fated {
+            answers_after: LEASE * 4,
+            ..Fated::new(&inner, &fates)
+        };
+        let config = IdempotencyConfig::default()
+            .arm(arm)
+            .lease(TAKES * 3)
+            .renew_for(Duration::ZERO);
+        let gateway = Gateway::booking();
+        let call = store
+            .layer()
+            .config(config)
+            .layer(gateway.clone())
+            .oneshot(sale("k", 100));
+        let call = tokio::spawn(call);
+        for _ in 0..2 {
+            settled().await;
+            advance(TAKES).await;
+        }
+        settled().await;
+        clock.advance(LEASE);
+        let now = inner.now().await.unwrap();
+        let open = inner
+            .unresolved(None, 10)
+            .await
+            .unwrap()
+            .pop()
+            .expect("armed, and silent");
+        let absent = Resolve {
+            key: open.key,
+            epoch: open.epoch,
+            as_of: now,
+            resolution: Resolution::Released,
+            evidence: Evidence {
+                actor: "resolver".into(),
+                reason: "looked".into(),
+            },
+        };
+        assert_eq!(inner.resolve(absent).await.unwrap(), Resolved::Resolved);
+        let elsewhere =
+            IdempotencyLayer::dangerous_gateway(inner, store.secrets.clone()).layer(gateway.clone());
+        assert!(elsewhere.oneshot(sale("k", 100)).await.is_ok());
+        let refused = call.await.unwrap();
+        assert!(refused.is_err(), "{arm:?}: {refused:?}");
+        assert_eq!(gateway.booked(), 1, "{arm:?}");
+    }
 }

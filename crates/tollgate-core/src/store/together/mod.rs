@@ -45,7 +45,7 @@
 //! [may have happened](StoreError::may_have_happened). Whoever would wait for a turn longer than [`Limits::patience`], because what runs
 //! is stuck, gets one more batch.
 //!
-//! A batch runs on the runtime on which its callers wait: where several runtimes share a queue, their steps do not go together, and one
+//! A batch runs on the runtime on which its callers wait: where several runtimes share a queue, the steps of each go together, and one
 //! that ends, or is not run for a while, takes no other's steps along.
 
 mod queue;

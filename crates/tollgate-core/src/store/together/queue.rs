@@ -108,7 +108,10 @@ impl<B: Batch> Queue<B> {
 
 impl<B: Batch> State<B> {
     fn is_waiting(&self, number: u64) -> bool {
-        self.waiting.front().is_some_and(|first| first.number <= number)
+        let found = self
+            .waiting
+            .binary_search_by_key(&number, |waiting| waiting.number);
+        found.is_ok()
     }
 
     /// Of those who come next.
@@ -118,20 +121,29 @@ impl<B: Batch> State<B> {
         }
     }
 
-    /// The next batch, without those whose callers went away; nothing if nobody is left.
+    /// The next batch: whoever has waited for longest, and who waits on the same runtime, without those whose callers went away. Nothing
+    /// if nobody is left.
     fn take(&mut self, limits: &Limits) -> Option<Taken<B>> {
         self.forget_who_went_away();
-        let home = self.waiting.front()?.home.clone();
-        let mut waiting = Vec::with_capacity(self.waiting.len().min(limits.steps.max(1)));
-        let mut bytes = 0_usize;
-        while let Some(first) = self.waiting.front() {
-            bytes = bytes.saturating_add(first.size);
-            let full = waiting.len() >= limits.steps.max(1) || bytes > limits.bytes;
-            if !waiting.is_empty() && (full || first.home.id() != home.id()) {
-                break;
+        let first = self.waiting.pop_front()?;
+        let (home, mut bytes) = (first.home.clone(), first.size);
+        let mut waiting = Vec::with_capacity((self.waiting.len() + 1).min(limits.steps.max(1)));
+        waiting.push(first);
+        let mut at = 0;
+        while waiting.len() < limits.steps
+            && let Some(next) = self.waiting.get(at)
+        {
+            if next.home.id() != home.id() {
+                at += 1;
+            } else if next.answer.is_closed() {
+                self.waiting.remove(at);
+            } else {
+                bytes = bytes.saturating_add(next.size);
+                if bytes > limits.bytes {
+                    break;
+                }
+                waiting.extend(self.waiting.remove(at));
             }
-            waiting.extend(self.waiting.pop_front());
-            self.forget_who_went_away();
         }
         Some(Taken { home, waiting })
     }

@@ -41,7 +41,7 @@ pin_project! {
         claimed: Option<Claimed<S, St, P>>,
         run: fn(Claimed<S, St, P>, Option<Req>, Token, Option<Instant>) -> BoxRun<Answer<S, Req>>,
         detach: fn(BoxRun<Answer<S, Req>>, Option<Handle>),
-        give_back: fn(Arc<Terms<St, P>>, Begin, Option<St::Future<Begun>>),
+        give_back: fn(Arc<Terms<St, P>>, Begin, Option<St::Future<Begun>>, Option<Handle>),
         ask: Ask<St, P>,
     }
 
@@ -59,11 +59,11 @@ pin_project! {
                         (this.detach)(run, home.take());
                     }
                 }
-                StateProj::Asking { asked } => {
+                StateProj::Asking { asked, home } => {
                     if let Some((begin, begun)) = asked.take().and_then(|asked| asked.unheard())
                         && let Some(claimed) = this.claimed.take()
                     {
-                        (this.give_back)(claimed.terms, begin, begun);
+                        (this.give_back)(claimed.terms, begin, begun, home.take());
                     }
                 }
                 _ => {}
@@ -76,9 +76,9 @@ pin_project! {
     #[project = StateProj]
     enum State<I, O, A, T> {
         Identifying { #[pin] identify: I },
-        // in a box: it is larger than what every call carries, and a store that answers at once needs none
-        Asking { asked: Option<Box<A>> },
-        // with a runtime to go on in: a future may be dropped on a thread that has none
+        // in a box: it is larger than what every call carries, and a store that answers at once needs none. With a runtime to go on
+        // in, this one and the next: a future may be dropped on a thread that has none
+        Asking { asked: Option<Box<A>>, home: Option<Handle> },
         Running { run: Option<BoxRun<T>>, home: Option<Handle> },
         Bypassing { #[pin] oneshot: O },
     }
@@ -136,12 +136,13 @@ where
                         Poll::Ready(decision) => (decision, asked.req.take(), asked.at),
                         Poll::Pending => {
                             let asked = Some(Box::new(asked));
-                            this.state.set(State::Asking { asked });
+                            let home = Handle::try_current().ok();
+                            this.state.set(State::Asking { asked, home });
                             return Poll::Pending;
                         }
                     }
                 }
-                StateProj::Asking { asked: place } => {
+                StateProj::Asking { asked: place, .. } => {
                     // out of the state while it is polled: a panic leaves nothing to give back
                     let mut asked = take(place);
                     match asked.poll(claim_of(this.claimed), *this.ask, cx) {
@@ -167,7 +168,7 @@ where
                 Decision::Run(token) => token,
                 Decision::Answer(answer) => return Poll::Ready(answer),
                 Decision::Lost(begin, answer) => {
-                    (this.give_back)(take(this.claimed).terms, begin, None);
+                    (this.give_back)(take(this.claimed).terms, begin, None, None);
                     return Poll::Ready(answer);
                 }
             };

@@ -30,14 +30,16 @@ const LOST: &str = "a claim whose answer was lost, if it stands, becomes unknown
 /// Nobody waits for this begin any more, or nobody has heard of what came of it; and nothing was sent, and nothing will be. Finds out in
 /// a task whether it claimed the key, and releases the claim, with the owner's own word that nothing happened.
 ///
-/// `begun` is the store's answer, if one may still come. Without a runtime the claim stays, and lapses.
+/// `begun` is the store's answer, if one may still come; `home` is where the task runs if this is called where no runtime is. Without one
+/// the claim stays, and lapses.
 #[cold]
 pub(super) fn give_back<St: IdempotencyStore, P: Send + Sync + 'static>(
     terms: Arc<Terms<St, P>>,
     begin: Begin,
     begun: Option<St::Future<Begun>>,
+    home: Option<Handle>,
 ) {
-    let Ok(runtime) = Handle::try_current() else {
+    let Some(runtime) = Handle::try_current().ok().or(home) else {
         return;
     };
     let tracked = terms.guard.running.tracker.token();

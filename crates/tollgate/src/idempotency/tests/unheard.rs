@@ -291,3 +291,25 @@ async fn an_answer_that_comes_after_the_lease_it_gave_sends_nothing() {
         assert_eq!(gateway.booked(), 1, "{arm:?}");
     }
 }
+
+/// A caller that goes away where no runtime is: its claim is given back on the one that it was asked on.
+#[test]
+fn a_caller_that_goes_away_outside_its_runtime() {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = runtime.enable_time().start_paused(true).build().unwrap();
+    let inner = store().0;
+    let layer = Fated::new(&inner, &[Fate::Answered]).layer();
+    let gateway = Gateway::booking();
+    let service = layer.layer(gateway.clone());
+    let mut call = Box::pin(service.clone().oneshot(sale("k", 100)));
+    runtime.block_on(async {
+        let polled = std::future::poll_fn(|cx| Poll::Ready(call.as_mut().poll(cx)));
+        assert!(polled.await.is_pending());
+    });
+    drop(call);
+    runtime.block_on(async {
+        layer.drain(Duration::from_secs(600)).await.unwrap();
+        assert!(service.oneshot(sale("k", 100)).await.is_ok());
+    });
+    assert_eq!(gateway.booked(), 1);
+}

@@ -174,7 +174,7 @@ pub(crate) enum At {
     Rest,
     /// Its begin was not answered. If it was granted, the lease runs already.
     BeginLost { lease: i8 },
-    /// It told its caller that the store is away. What its begin may have claimed it still has to give back.
+    /// It told its caller that the store is away, or that there is a doubt. What its begin may have claimed it still has to give back.
     GivingBack,
     /// It holds the claim; nothing was sent.
     Prepared { claim: Claim, lease: i8 },

@@ -1,6 +1,6 @@
 //! A caller under the layer: from begin to settlement, as `run.rs` of the layer goes.
 
-use super::{Action, Keys, Steps, Who};
+use super::{Action, Keys, Said, Steps, Who};
 use crate::world::{At, Claim, Ending, LEASE, Letter, Outcome, Row, Stray, World};
 use tollgate_core::store::idempotency::{Doubt, Held, Phase};
 use tollgate_core::{Effect, EffectLedger};
@@ -85,7 +85,11 @@ impl Keys {
         if world.patience >= 0 {
             let mut next = *world;
             let (said, at) = self.begin(&mut next, caller.owner, caller.request, lease);
-            next.callers[who.0].at = at;
+            // a doubt may be about its own begin, which has lapsed meanwhile
+            next.callers[who.0].at = match said {
+                Said::Unknown => At::GivingBack,
+                _ => at,
+            };
             steps.push((Action::BeginAgain(who, said), next));
         }
         let given_up = after(world, |next| {

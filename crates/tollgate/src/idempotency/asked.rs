@@ -35,7 +35,7 @@ pub(super) enum Decision<T> {
 pub(super) struct Asked<St: IdempotencyStore, Req> {
     /// Taken when the call runs.
     pub(super) req: Option<Req>,
-    /// When the key was asked for, if the store did not answer at once: a claim's lease may run from then.
+    /// When the key was asked for, if the store did not answer at once, or not for sure: a claim's lease may run from then.
     pub(super) at: Option<Instant>,
     begin: Begin,
     begun: St::Future<Begun>,
@@ -95,6 +95,7 @@ impl<St: IdempotencyStore, Req> Asked<St, Req> {
             // claimed or not? The owner may ask again; a record left behind would hold the key for nothing
             if begun.as_ref().is_err_and(StoreError::may_have_happened) && !self.lost {
                 self.lost = true;
+                self.at.get_or_insert_with(Instant::now);
                 self.begun = store.begin(self.begin);
                 continue;
             }

@@ -2,7 +2,7 @@
 
 use super::*;
 use std::collections::VecDeque;
-use std::future::Ready;
+use std::future::{Ready, ready};
 use std::sync::Mutex;
 use std::time::Duration;
 use tokio::time::{advance, sleep};
@@ -37,6 +37,8 @@ struct Fated {
     renewals: Arc<AtomicU32>,
     looks: Arc<AtomicU32>,
     is_away: bool,
+    /// How long the answers to begins take, or their loss.
+    takes: Duration,
     /// How long the answers to arms and renewals take.
     answers_after: Duration,
     secrets: Secrets,
@@ -51,6 +53,7 @@ impl Fated {
             renewals: Arc::default(),
             looks: Arc::default(),
             is_away: false,
+            takes: TAKES,
             answers_after: Duration::ZERO,
             secrets: Secrets::ephemeral(),
         }
@@ -62,16 +65,13 @@ impl Fated {
     }
 }
 
-impl Fated {
-    fn later<T: Send + 'static>(&self, answer: Ready<Result<T, StoreError>>) -> Boxed<T> {
-        let after = self.answers_after;
-        Box::pin(async move {
-            if !after.is_zero() {
-                sleep(after).await;
-            }
-            answer.await
-        })
-    }
+fn after<T: Send + 'static>(time: Duration, answer: Ready<Result<T, StoreError>>) -> Boxed<T> {
+    Box::pin(async move {
+        if !time.is_zero() {
+            sleep(time).await;
+        }
+        answer.await
+    })
 }
 
 fn lost<T>() -> Result<T, StoreError> {
@@ -88,7 +88,7 @@ impl IdempotencyStore for Fated {
     }
     fn begin(&self, begin: Begin) -> Boxed<Begun> {
         if self.is_away {
-            return Box::pin(std::future::ready(lost()));
+            return Box::pin(ready(lost()));
         }
         let Some(fate) = self.fates.lock().unwrap().pop_front() else {
             return Box::pin(self.inner.begin(begin));
@@ -102,17 +102,14 @@ impl IdempotencyStore for Fated {
                 lost()
             }
         };
-        Box::pin(async move {
-            sleep(TAKES).await;
-            answer
-        })
+        after(self.takes, ready(answer))
     }
     fn arm(&self, token: Token, lease: Duration) -> Boxed<Held> {
-        self.later(self.inner.arm(token, lease))
+        after(self.answers_after, self.inner.arm(token, lease))
     }
     fn renew(&self, token: Token, lease: Duration) -> Boxed<Held> {
         self.renewals.fetch_add(1, SeqCst);
-        self.later(self.inner.renew(token, lease))
+        after(self.answers_after, self.inner.renew(token, lease))
     }
     fn settle(&self, token: Token, settlement: &Settlement) -> Boxed<Settled> {
         Box::pin(self.inner.settle(token, settlement))
@@ -123,7 +120,7 @@ impl IdempotencyStore for Fated {
     fn get(&self, key: RecordKey) -> Boxed<Option<Record>> {
         self.looks.fetch_add(1, SeqCst);
         match self.is_away {
-            true => Box::pin(std::future::ready(lost())),
+            true => Box::pin(ready(lost())),
             false => Box::pin(self.inner.get(key)),
         }
     }
@@ -184,38 +181,52 @@ async fn what_was_never_sent_leaves_no_doubt() {
     }
 }
 
-/// A begin that was taken for lost claims the key while its caller waits for another's claim. That lease has run for longer than the last
-/// begin took, so it is renewed before anything is sent.
+/// A begin that was taken for lost, at once or after a while, claims the key while its caller waits for another's claim. That lease has
+/// run for longer than the last begin took, so it is renewed before anything is sent.
 #[tokio::test(start_paused = true)]
 async fn a_claim_made_by_a_stray_begin_is_renewed() {
-    let (inner, clock) = store();
-    let store = Fated::new(&inner, &[Fate::Stray]);
-    let config = IdempotencyConfig::default().lease(LEASE);
-    let waits = config
-        .while_in_flight(WhileInFlight::Wait(LEASE * 10))
-        .look_again(LEASE);
-    let gateway = Gateway::booking();
-    let service = store.layer().config(waits).layer(gateway.clone());
-    let call = tokio::spawn(service.oneshot(sale("k", 100)));
-    settled().await;
-    // somebody else's call runs under the key by then
-    let begin = store.stray.lock().unwrap().unwrap();
-    let other = Begin {
-        owner: Owner(1),
-        ..begin
-    };
-    let Begun::Acquired(other) = inner.begin(other).await.unwrap() else {
-        panic!("the key is free")
-    };
-    advance(TAKES).await;
-    settled().await;
-    // and gives it back, and then the stray begin arrives
-    inner.settle(other, &Settlement::Released).await.unwrap();
-    assert!(matches!(inner.begin(begin).await.unwrap(), Begun::Acquired(_)));
-    clock.advance(LEASE - Duration::from_secs(1));
-    advance(LEASE).await;
-    assert!(call.await.unwrap().is_ok());
-    assert_eq!((gateway.booked(), store.renewals.load(SeqCst)), (1, 1));
+    for takes in [TAKES, Duration::ZERO] {
+        let (inner, clock) = store();
+        // somebody else's call runs under the key
+        let secrets = Secrets::ephemeral();
+        let other = IdempotencyLayer::dangerous_gateway(inner.clone(), secrets.clone());
+        let stuck = Gateway::booking().pausing(u32::MAX);
+        let mut stuck = Box::pin(other.layer(stuck).oneshot(sale("k", 100)));
+        let polled = std::future::poll_fn(|cx| Poll::Ready(stuck.as_mut().poll(cx)));
+        assert!(polled.await.is_pending());
+        let store = Fated {
+            takes,
+            secrets,
+            ..Fated::new(&inner, &[Fate::Stray])
+        };
+        let config = IdempotencyConfig::default().lease(LEASE).look_again(LEASE);
+        let waits = config.while_in_flight(WhileInFlight::Wait(LEASE * 10));
+        let gateway = Gateway::booking();
+        let service = store.layer().config(waits).layer(gateway.clone());
+        let call = tokio::spawn(service.oneshot(sale("k", 100)));
+        settled().await;
+        advance(takes).await;
+        settled().await;
+        // and gives it back, and then the stray begin arrives
+        let begin = store.stray.lock().unwrap().unwrap();
+        let held = inner.get(begin.key).await.unwrap().unwrap();
+        let held = Token {
+            key: begin.key,
+            epoch: held.epoch,
+            owner: held.owner,
+        };
+        inner.settle(held, &Settlement::Released).await.unwrap();
+        assert!(matches!(inner.begin(begin).await.unwrap(), Begun::Acquired(_)));
+        clock.advance(LEASE - Duration::from_secs(1));
+        advance(LEASE).await;
+        assert!(call.await.unwrap().is_ok());
+        assert_eq!(
+            (gateway.booked(), store.renewals.load(SeqCst)),
+            (1, 1),
+            "{takes:?}"
+        );
+        std::mem::forget(stuck); // its process died
+    }
 }
 
 /// While a store is away, each begin may be one that it has done: but those who look for their claims must not be what keeps it away.

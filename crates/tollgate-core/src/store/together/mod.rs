@@ -4,8 +4,8 @@
 //! script to enter, a page to flush. Where many callers have a step each, [`Together`] sends one batch for all of them.
 //!
 //! Nothing is delayed for that. A step that comes while few others run goes at once, alone, in its caller's own future. Only
-//! what comes while as many as [may run](Limits::at_once) do is gathered, and goes as soon as one of those is done: the busier the
-//! server, the larger the batches, as in a database's group commit.
+//! what comes while as many as [may run](Limits::at_once) do is gathered, and goes as soon as one of those is done and its callers had
+//! the chance to ask again: the busier the server, the larger the batches, as in a database's group commit.
 //!
 //! ```
 //! use std::time::Duration;
@@ -28,7 +28,7 @@
 //! }
 //!
 //! # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
-//! let limits = Limits { at_once: 1, steps: 64, bytes: 1 << 20, patience: Duration::from_millis(50) };
+//! let limits = Limits { at_once: 1, beside: 1, steps: 64, bytes: 1 << 20, patience: Duration::from_millis(50) };
 //! let together = Together::new(Doubles, limits);
 //! assert_eq!(together.ask(21).await.unwrap(), 42);
 //! # });
@@ -53,7 +53,7 @@ mod queue;
 mod tests;
 
 use super::{Boxed, StoreError};
-use queue::{Place, Queue, Taken, Waiting};
+use queue::{Joined, Place, Queue, Taken, Waiting};
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::AcqRel};
@@ -76,6 +76,13 @@ pub trait Batch: Send + Sync + 'static {
 
     /// About how many bytes a step sends.
     fn size(&self, step: &Self::Step) -> usize;
+
+    /// Whether a step may go with a batch that has this one first (default: any may). One that may not waits for the next batch; the
+    /// one that has waited for longest is always the first of its batch.
+    fn goes_with(&self, first: &Self::Step, step: &Self::Step) -> bool {
+        let _ = (first, step);
+        true
+    }
 }
 
 /// How much goes together.
@@ -83,6 +90,9 @@ pub trait Batch: Send + Sync + 'static {
 pub struct Limits {
     /// How many batches run at a time, at least one. A step that goes alone counts as one.
     pub at_once: usize,
+    /// How many steps must wait for one to run beside others; with one, or none, it runs as soon as it may. With more, few callers share
+    /// one batch after the other, as large as can be, and only many keep several under way.
+    pub beside: usize,
     /// How many steps a batch has at most; one, if this is less.
     pub steps: usize,
     /// How many bytes the steps of a batch have at most, unless it is one step only.
@@ -124,9 +134,13 @@ impl<B: Batch> Together<B> {
             // before there is a turn that could get lost: it panics where no runtime is
             let home = Handle::current();
             let size = shared.batch.size(&step);
-            match shared.queue.join(step, size, home) {
-                Ok(step) => alone(shared, step).await,
-                Err(place) => wait(&shared, place).await,
+            match shared.queue.join(&shared.batch, step, size, home) {
+                Joined::Alone(step) => alone(shared, step).await,
+                Joined::Waits(place) => wait(&shared, place).await,
+                Joined::Enough(place, taken) => {
+                    pass_on(&shared, taken);
+                    wait(&shared, place).await
+                }
             }
         })
     }
@@ -144,7 +158,7 @@ async fn wait<B: Batch>(shared: &Arc<Shared<B>>, place: Place<B>) -> Result<B::A
     let told = match timeout(shared.queue.limits.patience, &mut answer).await {
         Ok(told) => told,
         Err(_) => {
-            while let Some(overdue) = shared.queue.overdue(number) {
+            while let Some(overdue) = shared.queue.overdue(number, &shared.batch) {
                 pass_on(shared, overdue);
             }
             answer.await
@@ -166,7 +180,7 @@ impl<B: Batch> Drop for Turn<B> {
         if self.passed.as_ref().is_some_and(is_first) {
             return;
         }
-        if let Some(next) = self.shared.queue.next() {
+        if let Some(next) = self.shared.queue.next(&self.shared.batch) {
             pass_on(&self.shared, next);
         }
     }
@@ -186,7 +200,7 @@ fn pass_on<B: Batch>(shared: &Arc<Shared<B>>, mut next: Taken<B>) {
         if !passed.swap(true, AcqRel) {
             return;
         }
-        match shared.queue.next() {
+        match shared.queue.next(&shared.batch) {
             Some(following) => next = following,
             None => return,
         }
@@ -199,20 +213,21 @@ async fn run<B: Batch>(turn: Turn<B>, waiting: Vec<Waiting<B>>) {
         .map(|waiting| (waiting.step, waiting.answer))
         .unzip();
     match turn.shared.batch.run(steps).await {
-        // the turn goes first, so that the server has its next batch while the callers go on
         Ok(answers) => {
-            drop(turn);
             for (caller, answer) in callers.into_iter().zip(answers) {
                 let _ = caller.send(answer); // who went away needs none
             }
         }
         Err(error) => {
-            drop(turn);
             for caller in callers {
                 let _ = caller.send(Err(error.clone()));
             }
         }
     }
+    // Those who were told go first: whoever asks again at once is in the next batch. If the turn went first, callers would split into
+    // two halves of which one waits while the other's runs, and each batch would be half as large.
+    tokio::task::yield_now().await;
+    drop(turn);
 }
 
 fn unanswered() -> StoreError {

@@ -13,7 +13,7 @@ pub(super) struct Queue<B: Batch> {
 }
 
 struct State<B: Batch> {
-    /// How many batches run. While somebody waits, it is as many as may, or more.
+    /// How many batches run. While somebody waits, it is as many as may, or more; or one at least, and too few wait to run beside it.
     running: usize,
     /// In the order in which they came.
     waiting: VecDeque<Waiting<B>>,
@@ -36,6 +36,15 @@ pub(super) struct Taken<B: Batch> {
     pub(super) waiting: Vec<Waiting<B>>,
 }
 
+/// What comes of joining.
+pub(super) enum Joined<B: Batch> {
+    /// It runs now.
+    Alone(B::Step),
+    Waits(Place<B>),
+    /// With it there are enough to run beside others: these do, now.
+    Enough(Place<B>, Taken<B>),
+}
+
 /// A place in the queue.
 pub(super) struct Place<B: Batch> {
     pub(super) number: u64,
@@ -54,12 +63,12 @@ impl<B: Batch> Queue<B> {
         }
     }
 
-    /// Gives the step back if it may run now, and a place in the queue if it may not.
-    pub(super) fn join(&self, step: B::Step, size: usize, home: Handle) -> Result<B::Step, Place<B>> {
+    /// A step that comes: it runs now if it may, and waits if it may not.
+    pub(super) fn join(&self, batch: &B, step: B::Step, size: usize, home: Handle) -> Joined<B> {
         let mut state = self.state();
-        if state.running < self.limits.at_once.max(1) {
+        if state.may_run(&self.limits, 1) {
             state.running += 1;
-            return Ok(step);
+            return Joined::Alone(step);
         }
         // as often as somebody comes: behind what is stuck nobody else might for long
         state.forget_who_went_away();
@@ -73,29 +82,37 @@ impl<B: Batch> Queue<B> {
             step,
             answer: caller,
         });
-        Err(Place { number, answer })
+        let place = Place { number, answer };
+        match self.next_of(&mut state, batch) {
+            Some(taken) => Joined::Enough(place, taken),
+            None => Joined::Waits(place),
+        }
     }
 
     /// One has run: what runs in its place, if anything does.
-    pub(super) fn next(&self) -> Option<Taken<B>> {
+    pub(super) fn next(&self, batch: &B) -> Option<Taken<B>> {
         let mut state = self.state();
         state.running -= 1;
-        if state.running >= self.limits.at_once.max(1) {
-            return None; // it was one more than may
+        self.next_of(&mut state, batch)
+    }
+
+    fn next_of(&self, state: &mut State<B>, batch: &B) -> Option<Taken<B>> {
+        if !state.may_run(&self.limits, state.waiting.len()) {
+            return None;
         }
-        let taken = state.take(&self.limits)?;
+        let taken = state.take(&self.limits, batch)?;
         state.running += 1;
         Some(taken)
     }
 
     /// What runs although as many run as may, because this one has waited for too long: it, or who came before it. Nothing, if it waits
     /// no more.
-    pub(super) fn overdue(&self, number: u64) -> Option<Taken<B>> {
+    pub(super) fn overdue(&self, number: u64, batch: &B) -> Option<Taken<B>> {
         let mut state = self.state();
         if !state.is_waiting(number) {
             return None;
         }
-        let taken = state.take(&self.limits)?;
+        let taken = state.take(&self.limits, batch)?;
         state.running += 1;
         Some(taken)
     }
@@ -107,6 +124,11 @@ impl<B: Batch> Queue<B> {
 }
 
 impl<B: Batch> State<B> {
+    /// Whether so many steps may run, beside what runs.
+    fn may_run(&self, limits: &Limits, steps: usize) -> bool {
+        self.running == 0 || self.running < limits.at_once && steps >= limits.beside
+    }
+
     fn is_waiting(&self, number: u64) -> bool {
         let found = self
             .waiting
@@ -121,9 +143,9 @@ impl<B: Batch> State<B> {
         }
     }
 
-    /// The next batch: whoever has waited for longest, and who waits on the same runtime, without those whose callers went away. Nothing
-    /// if nobody is left.
-    fn take(&mut self, limits: &Limits) -> Option<Taken<B>> {
+    /// The next batch: whoever has waited for longest, and who goes with it and waits on the same runtime, without those whose callers
+    /// went away. Nothing if nobody is left.
+    fn take(&mut self, limits: &Limits, batch: &B) -> Option<Taken<B>> {
         self.forget_who_went_away();
         let first = self.waiting.pop_front()?;
         let (home, mut bytes) = (first.home.clone(), first.size);
@@ -133,7 +155,7 @@ impl<B: Batch> State<B> {
         while waiting.len() < limits.steps
             && let Some(next) = self.waiting.get(at)
         {
-            if next.home.id() != home.id() {
+            if next.home.id() != home.id() || !batch.goes_with(&waiting[0].step, &next.step) {
                 at += 1;
             } else if next.answer.is_closed() {
                 self.waiting.remove(at);

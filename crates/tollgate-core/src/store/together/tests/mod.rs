@@ -11,6 +11,7 @@ use tokio::task::{JoinHandle, yield_now};
 
 const LIMITS: Limits = Limits {
     at_once: 1,
+    beside: 1,
     steps: 3,
     bytes: 100,
     patience: Duration::from_millis(50),
@@ -57,6 +58,11 @@ impl Batch for Gates {
 
     fn size(&self, step: &u32) -> usize {
         usize::try_from(*step).unwrap()
+    }
+
+    /// From a thousand on, steps of the same thousand.
+    fn goes_with(&self, first: &u32, step: &u32) -> bool {
+        first / 1000 == step / 1000
     }
 }
 
@@ -130,6 +136,85 @@ async fn as_many_run_as_may() {
     gates.end(End::Answer).await;
     assert_eq!(answers(asked).await.len(), 4);
     assert!(quiet(&together));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_runs_beside_others_is_no_small_batch() {
+    let gates = Gates::default();
+    let limits = Limits {
+        at_once: 2,
+        beside: 2,
+        ..LIMITS
+    };
+    let together = Together::new(gates.clone(), limits);
+    let mut asked = ask(&together, &[1, 2]).await;
+    assert_eq!(gates.running(), [vec![1]]);
+    asked.extend(ask(&together, &[3]).await);
+    assert_eq!(gates.running(), [vec![1], vec![2, 3]]);
+    asked.extend(ask(&together, &[4, 5, 6]).await);
+    assert_eq!(gates.running(), [vec![1], vec![2, 3]], "as many run as may");
+    gates.end(End::Answer).await;
+    assert_eq!(gates.running(), [vec![2, 3], vec![4, 5, 6]]);
+    asked.extend(ask(&together, &[7]).await);
+    gates.end(End::Answer).await;
+    assert_eq!(gates.running(), [vec![4, 5, 6]], "one is too few");
+    gates.end(End::Answer).await;
+    assert_eq!(gates.running(), [vec![7]], "and enough where nothing runs");
+    gates.end(End::Answer).await;
+    assert_eq!(answers(asked).await.len(), 7);
+    assert!(quiet(&together));
+}
+
+/// Each kind goes in the order in which it came, and the one that came first goes first.
+#[tokio::test(start_paused = true)]
+async fn what_does_not_go_together_waits_for_the_next() {
+    let gates = Gates::default();
+    let limits = Limits {
+        bytes: usize::MAX,
+        ..LIMITS
+    };
+    let together = Together::new(gates.clone(), limits);
+    let asked = ask(&together, &[1, 1001, 2, 1002, 3, 4, 2001, 1003, 5]).await;
+    let mut batches = Vec::new();
+    while !gates.running().is_empty() {
+        batches.extend(gates.running());
+        gates.end(End::Answer).await;
+    }
+    assert_eq!(
+        batches,
+        [
+            vec![1],
+            vec![1001, 1002, 1003],
+            vec![2, 3, 4],
+            vec![2001],
+            vec![5]
+        ]
+    );
+    assert!(answers(asked).await.iter().all(Result::is_ok));
+}
+
+/// Callers that were answered together come back together: the one that waited meanwhile goes with them, not before them.
+#[tokio::test(start_paused = true)]
+async fn who_comes_back_at_once_is_in_the_next_batch() {
+    let gates = Gates::default();
+    let together = Together::new(gates.clone(), LIMITS);
+    let twice = |step| {
+        let together = together.clone();
+        tokio::spawn(async move {
+            together.ask(step).await?;
+            together.ask(step + 10).await
+        })
+    };
+    let mut asked = ask(&together, &[1]).await;
+    asked.extend([twice(2), twice(3)]);
+    settle().await;
+    gates.end(End::Answer).await;
+    assert_eq!(gates.running(), [vec![2, 3]]);
+    asked.extend(ask(&together, &[4]).await);
+    gates.end(End::Answer).await;
+    assert_eq!(gates.running(), [vec![4, 12, 13]]);
+    gates.end(End::Answer).await;
+    assert_eq!(answers(asked).await, [Ok(1001), Ok(1012), Ok(1013), Ok(1004)]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -297,7 +382,8 @@ enum Move {
 
 fn moves() -> impl Strategy<Value = Vec<Move>> {
     let one = prop_oneof![
-        5 => (1..90_u32).prop_map(Move::Ask),
+        4 => (1..90_u32).prop_map(Move::Ask),
+        1 => (1000..1090_u32).prop_map(Move::Ask),
         1 => any::<usize>().prop_map(Move::GoAway),
         3 => Just(Move::End),
         1 => Just(Move::Fail),
@@ -310,11 +396,11 @@ fn moves() -> impl Strategy<Value = Vec<Move>> {
 proptest! {
     /// Whatever comes: each who stays is told, with an answer of its own or a doubt, and at the end nothing runs or waits.
     #[test]
-    fn everybody_is_told(moves in moves(), at_once in 0..4_usize, steps in 0..5_usize) {
+    fn everybody_is_told(moves in moves(), at_once in 0..4_usize, steps in 0..5_usize, beside in 0..4_usize) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
         runtime.block_on(async {
             let gates = Gates::default();
-            let limits = Limits { at_once, steps, ..LIMITS };
+            let limits = Limits { at_once, beside, steps, ..LIMITS };
             let together = Together::new(gates.clone(), limits);
             let mut asked: Vec<(u32, Asked)> = Vec::new();
             for next in moves {

@@ -31,6 +31,7 @@ fn a_runtime_that_ends_leaves_doubt_and_no_stuck_queue() {
     second.block_on(settle());
     gates.0.lock().unwrap().pop().unwrap().end.send(End::Answer).ok();
     assert_eq!(second.block_on(waits).unwrap().unwrap(), 1003);
+    second.block_on(settle());
     assert!(quiet(&together));
 }
 

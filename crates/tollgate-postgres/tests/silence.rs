@@ -6,6 +6,7 @@ mod support;
 
 use std::num::NonZeroU32;
 use std::time::Duration;
+use support::proxy::Proxy;
 use support::{Database, begin, block_on};
 use tollgate_core::store::StoreErrorKind::Unavailable;
 use tollgate_core::store::idempotency::{Begun, Completion, IdempotencyStore, Phase, Settled, Settlement};
@@ -63,5 +64,63 @@ fn a_held_table_keeps_nobody_for_ever() {
         );
         let record = store.get(token.key).await.unwrap().unwrap();
         assert_eq!(record.phase, Phase::Completed);
+    });
+}
+
+/// A network that swallows everything. Whoever asks is told in time, and the truth; and when the network is back, so is the store.
+#[test]
+fn a_network_that_swallows_everything_keeps_nobody_for_ever() {
+    block_on(async {
+        let database = Database::fresh().await;
+        let direct = Postgres::connect(&database.url(), Settings::new().migrate())
+            .await
+            .unwrap();
+        let Begun::Acquired(token) = begin(&direct).await.unwrap() else {
+            panic!("taken");
+        };
+        let proxy = Proxy::before(database.options().get_port()).await;
+        let settings = Settings::new()
+            .max_connections(1)
+            .response_timeout(Duration::from_secs(1))
+            .acquire_timeout(Duration::from_secs(2));
+        let store = in_time(async {
+            loop {
+                // a machine that is busy takes longer than these settings allow
+                if let Ok(store) = Postgres::connect(&database.url_by(proxy.port), settings.clone()).await {
+                    break store;
+                }
+            }
+        })
+        .await;
+
+        proxy.swallow(true);
+        let mut in_doubt = 0;
+        // the first is in the middle of something, unless this machine stood still for a second; the others need a new connection
+        for _ in 0..3 {
+            let told = in_time(store.settle(token, &Settlement::Released))
+                .await
+                .unwrap_err();
+            assert_eq!(told.kind(), Unavailable);
+            in_doubt += u32::from(told.may_have_happened());
+            let record = direct.get(token.key).await.unwrap().unwrap();
+            assert_eq!(record.phase, Phase::Armed, "nothing came through");
+        }
+        assert!(in_doubt <= 1, "what has no connection yet has written nothing");
+
+        proxy.swallow(false);
+        let settled = in_time(async {
+            loop {
+                if let Ok(settled) = store.settle(token, &Settlement::Released).await {
+                    break settled;
+                }
+            }
+        });
+        let settled = settled.await;
+        assert!(
+            matches!(settled, Settled::Applied | Settled::AlreadyApplied),
+            "{settled:?}"
+        );
+        let record = direct.get(token.key).await.unwrap().unwrap();
+        assert_eq!(record.phase, Phase::Released);
     });
 }

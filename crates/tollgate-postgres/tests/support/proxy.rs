@@ -1,8 +1,9 @@
-//! A proxy before the server that counts what is asked, and cuts a connection at a chosen place.
+//! A proxy before the server that counts what is asked, and cuts a connection at a chosen place, or swallows what is said on all of them.
 //!
 //! It knows where messages end: what the client sends up to and including a `Sync` or a simple `Query` is one request, what the server
 //! sends up to and including `ReadyForQuery` is one answer. So a request is a round trip.
 
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -46,6 +47,7 @@ impl Plan {
 pub(crate) struct Proxy {
     pub(crate) port: u16,
     plan: Arc<Mutex<Plan>>,
+    swallows: Arc<AtomicBool>,
 }
 
 impl Proxy {
@@ -57,7 +59,9 @@ impl Proxy {
         let proxy = Self {
             port,
             plan: Arc::clone(&plan),
+            swallows: Arc::default(),
         };
+        let swallows = Arc::clone(&proxy.swallows);
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 if plan.lock().unwrap().is_closed {
@@ -71,15 +75,16 @@ impl Proxy {
                 server.set_nodelay(true).unwrap();
                 let ((hear, tell), (read, write)) = (client.into_split(), server.into_split());
                 let (asking, answering) = (Arc::clone(&plan), Arc::clone(&plan));
+                let swallows = Arc::clone(&swallows);
                 tokio::spawn(async move {
                     // whichever ends first ends both
                     tokio::select! {
-                        () = pass(hear, write, Frames::of_client(), move |prepared| {
+                        () = pass(hear, write, Frames::of_client(), &swallows, move |prepared| {
                             let mut plan = asking.lock().unwrap();
                             plan.prepared += prepared;
                             plan.at_request()
                         }) => {}
-                        () = pass(read, tell, Frames::of_server(), move |_| answering.lock().unwrap().at_answer()) => {}
+                        () = pass(read, tell, Frames::of_server(), &swallows, move |_| answering.lock().unwrap().at_answer()) => {}
                     }
                 });
             }
@@ -98,6 +103,12 @@ impl Proxy {
     /// Turns new connections away, or no more.
     pub(crate) fn close(&self, is_closed: bool) {
         self.plan.lock().unwrap().is_closed = is_closed;
+    }
+
+    /// Lets nothing through any more, in either direction, and keeps the connections, new ones as well; or lets all through again. What
+    /// was swallowed stays so.
+    pub(crate) fn swallow(&self, all: bool) {
+        self.swallows.store(all, SeqCst);
     }
 
     /// How many statements were prepared since the last plan.
@@ -177,12 +188,16 @@ async fn pass(
     mut from: OwnedReadHalf,
     mut to: OwnedWriteHalf,
     mut frames: Frames,
+    swallows: &AtomicBool,
     mut is_cut: impl FnMut(usize) -> bool,
 ) {
     let mut chunk = vec![0; 1 << 16];
     while let Ok(read @ 1..) = from.read(&mut chunk).await {
         frames.buffer.extend_from_slice(&chunk[..read]);
         while let Some((piece, counts)) = frames.next() {
+            if swallows.load(SeqCst) {
+                continue;
+            }
             if (counts && is_cut(std::mem::take(&mut frames.prepared))) || to.write_all(&piece).await.is_err()
             {
                 return;

@@ -15,7 +15,8 @@
 //!
 //! * **Atomic over processes**: each transition of a key or an event is one guarded statement, whose `where` says what core's pure rule
 //!   says. What is rare goes through the rule itself, and is written if the row is still the version that the rule was asked about.
-//! * **Two round trips** per guarded call, with statements that are prepared once per connection.
+//! * **Two round trips** per guarded call, with statements that are prepared once per connection; where several callers wait at the
+//!   same moment, their begins go in one statement, and so do their settlements.
 //! * **Durable**: a server with `synchronous_commit = off` is refused, and so are unlogged tables. One with `fsync = off` opens, and
 //!   says that it is not durable.
 //! * **Time is the server's** (`clock_timestamp()`), in microseconds.
@@ -34,7 +35,8 @@
 //!
 //! # If a future is dropped
 //!
-//! Before its first poll nothing was sent. After it, the step happened whole or not at all, and its connection is not used again.
+//! Before its first poll nothing was sent. After it, the step happened whole or not at all, and its connection is not used again. A step
+//! that goes together with others may still happen after the drop; the others are told all the same.
 
 mod audit;
 mod carry_over;

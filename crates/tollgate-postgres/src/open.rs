@@ -2,6 +2,7 @@
 
 use crate::ear::Ear;
 use crate::error::OpenError;
+use crate::idempotency::{LIMITS, Steps};
 use crate::migrate::{known, migrate, recognise};
 use crate::pool::Pool;
 use crate::settings::Settings;
@@ -9,12 +10,14 @@ use sqlx::postgres::PgConnectOptions;
 use sqlx::{PgConnection, Row};
 use std::fmt;
 use tollgate_core::store::Capabilities;
+use tollgate_core::store::together::Together;
 
 /// A handle to one database; clones share its connections.
 #[derive(Clone)]
 pub struct Postgres {
     pub(crate) pool: Pool,
     pub(crate) ear: Option<Ear>,
+    pub(crate) steps: Together<Steps>,
     capabilities: Capabilities,
 }
 
@@ -56,6 +59,7 @@ impl Postgres {
         busy.give_back();
         Ok(Self {
             ear: settings.listen.then(|| Ear::new(pool.options().clone())),
+            steps: Together::new(Steps(pool.clone()), LIMITS),
             pool,
             capabilities: Capabilities {
                 durable,

@@ -82,13 +82,13 @@ pub(crate) fn instant(micros: i64) -> Timestamp {
     Timestamp::from_unix_micros(micros)
 }
 
-impl Postgres {
+impl Pool {
     /// Runs statements of which each commits by itself.
     pub(crate) fn step<T: Send + 'static>(
         &self,
         run: impl for<'c> FnOnce(&'c mut PgConnection) -> Running<'c, T> + Send + 'static,
     ) -> Boxed<T> {
-        let pool = self.pool.clone();
+        let pool = self.clone();
         Box::pin(async move {
             let mut session = open(&pool).await?;
             let done = within(&pool, run(&mut session.connection)).await;
@@ -101,6 +101,16 @@ impl Postgres {
             }
             done.map_err(Failure::alone)
         })
+    }
+}
+
+impl Postgres {
+    /// Runs statements of which each commits by itself.
+    pub(crate) fn step<T: Send + 'static>(
+        &self,
+        run: impl for<'c> FnOnce(&'c mut PgConnection) -> Running<'c, T> + Send + 'static,
+    ) -> Boxed<T> {
+        self.pool.step(run)
     }
 
     /// Runs statements in one transaction, which holds these locks from its first statement on. Processes that need the same locks

@@ -96,7 +96,7 @@ impl Settings {
 
     /// Sets how long a step may take once it has its connection (default: 10 s): a network that swallows the answer, or a row that somebody
     /// holds, must not keep a caller for as long as TCP does. After it the step *may have been carried out*, as its error says, and its
-    /// connection is closed.
+    /// connection is closed. Steps that go together share the time.
     #[must_use]
     pub fn response_timeout(mut self, time: Duration) -> Self {
         self.response_timeout = time;

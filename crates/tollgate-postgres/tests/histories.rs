@@ -5,11 +5,17 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod support;
+#[path = "together/watch.rs"]
+mod watch;
 
 use std::cell::RefCell;
 use std::sync::Arc;
+use std::time::Duration;
 use support::{Database, block_on};
 use tollgate_core::ManualClock;
+use tollgate_core::store::idempotency::{
+    Begin, Begun, Fingerprint, IdempotencyStore, Owner, RecordKey, Settled, Settlement, Tenant,
+};
 use tollgate_postgres::Postgres;
 use tollgate_testkit::histories::{Histories, Trial};
 use tollgate_testkit::linear::{explain, overlaps, together};
@@ -71,7 +77,22 @@ tollgate_testkit::histories! {
     idempotency, dedup, quota, velocity, audit, carry_over, saga
 }
 
-/// Each with a pool of its own, as processes have them; by the server's own clock.
+/// What six clients were told at the same time, by the server's own clock, is what the rule could have told them.
+async fn are_explained(seed: u64, clients: Vec<Arc<Postgres>>) {
+    let told = together(seed, 30, clients).await;
+    assert!(
+        told.iter().flatten().all(|event| event.answer.is_some()),
+        "nothing was lost"
+    );
+    assert!(
+        overlaps(&told) > 50,
+        "only {} operations overlapped",
+        overlaps(&told)
+    );
+    assert_eq!(explain(&told), Ok(()), "seed {seed}");
+}
+
+/// Each with a pool of its own, as processes have them.
 #[test]
 fn several_clients_are_explained_by_the_rule() {
     block_on(async {
@@ -81,17 +102,53 @@ fn several_clients_are_explained_by_the_rule() {
             for _ in 0..6 {
                 clients.push(Arc::new(database.store().await));
             }
-            let told = together(seed, 30, clients).await;
-            assert!(
-                told.iter().flatten().all(|event| event.answer.is_some()),
-                "nothing was lost"
-            );
-            assert!(
-                overlaps(&told) > 50,
-                "only {} operations overlapped",
-                overlaps(&told)
-            );
-            assert_eq!(explain(&told), Ok(()), "seed {seed}");
+            are_explained(seed, clients).await;
         }
+    });
+}
+
+/// A call under a key of its own, over and over, until it is aborted: what the clients ask shares statements with it.
+async fn call_on_and_on(store: Arc<Postgres>, caller: u8) {
+    for number in 0u64.. {
+        let mut key = [caller; 32];
+        key[..8].copy_from_slice(&number.to_be_bytes());
+        let begin = Begin {
+            key: RecordKey::new(key),
+            fingerprint: Fingerprint::new([1; 32]),
+            owner: Owner(1),
+            lease: Duration::from_secs(3600),
+            retention: Duration::from_secs(3600),
+            arm: true,
+            tenant: Tenant::NONE,
+            most_open: u32::MAX,
+        };
+        let Begun::Acquired(token) = store.begin(begin).await.unwrap() else {
+            panic!("it is new");
+        };
+        let settled = store.settle(token, &Settlement::Released).await.unwrap();
+        assert_eq!(settled, Settled::Applied);
+    }
+}
+
+/// All of one store that is busy with other calls, so that what they ask goes together with these, as the server itself has seen.
+#[test]
+fn clients_of_one_busy_store_are_explained_by_the_rule() {
+    block_on(async {
+        let mut shared = 0;
+        for seed in 0..8 {
+            let database = Database::fresh().await;
+            let store = Arc::new(database.store().await);
+            watch::watch(&database).await;
+            let calls: Vec<_> = (0..6)
+                .map(|caller| tokio::spawn(call_on_and_on(Arc::clone(&store), 100 + caller)))
+                .collect();
+            are_explained(seed, vec![store; 6]).await;
+            for call in calls {
+                call.abort();
+                assert!(call.await.unwrap_err().is_cancelled(), "no call failed");
+            }
+            shared += watch::together_with_others(&database, RecordKey::new([7; 32])).await;
+        }
+        assert!(shared > 8, "the clients' record shared only {shared} statements");
     });
 }

@@ -1,28 +1,36 @@
 //! Idempotency records.
 //!
-//! Two ways to make a change, both of one guarded statement that commits by itself:
+//! Three ways to make a change, each of one guarded statement that commits by itself:
 //!
+//! * Begins and settlements of several callers who wait at the same moment go in one statement, if they go as they mostly do: a new key,
+//!   a claim that stands ([`together`]). Who comes alone goes alone, at once.
 //! * What every guarded effect goes through (begin on a new key, arm, renew, settle, resolve) is one round trip: the statement's `where`
 //!   says what core's rule says, and random histories compare the two.
-//! * Whatever else they meet goes the general way: read the record, ask core's rule, and write its change *if the row is still the
+//! * Whatever else any of them meets goes the general way: read the record, ask core's rule, and write its change *if the row is still the
 //!   version that the rule was asked about*. Who finds another version has lost a race and asks again. An answer that changes nothing
 //!   needs no write: it was true when the record was read.
 
+mod general;
 mod in_transaction;
 mod rows;
 mod statements;
+mod together;
+
+pub(crate) use together::{LIMITS, Steps};
 
 use crate::Postgres;
 use crate::error::Failure;
-use crate::session::{PATIENCE, instant, micros, signed};
-use rows::{Found, Statement, Version, bind_completion, found, get, record};
+use crate::session::{instant, micros, signed};
+use general::{apply, at_once, done_at_once, load};
+use rows::{Statement, bind_completion, get, record};
 use sqlx::PgConnection;
 use std::time::Duration;
+use together::{Done, Step};
 use tollgate_core::Timestamp;
-use tollgate_core::store::idempotency::rule::{self, Change};
+use tollgate_core::store::idempotency::rule;
 use tollgate_core::store::idempotency::{
-    Begin, Begun, Doubt, Held, IdempotencyStore, Phase, Record, RecordKey, Resolution, Resolve, Resolved,
-    Settled, Settlement, Token, Unresolved,
+    Begin, Begun, Completion, Held, IdempotencyStore, Phase, Record, RecordKey, Resolution, Resolve,
+    Resolved, Settled, Settlement, Token, Unresolved,
 };
 use tollgate_core::store::{Boxed, Capabilities};
 
@@ -43,7 +51,17 @@ impl IdempotencyStore for Postgres {
     }
 
     fn begin(&self, begin: Begin) -> Boxed<Begun> {
-        self.step(move |connection| Box::pin(async move { claim(connection, begin).await }))
+        if cap(&begin).is_some() {
+            return self.step(move |connection| Box::pin(async move { claim(connection, begin).await }));
+        }
+        let asked = self.clone();
+        Box::pin(async move {
+            if let Some(Done::Begun(begun)) = asked.steps.ask(Step::Begin(begin)).await? {
+                return Ok(begun);
+            }
+            let find_out = asked.step(move |connection| Box::pin(find_out(connection, begin)));
+            find_out.await
+        })
     }
 
     fn arm(&self, token: Token, lease: Duration) -> Boxed<Held> {
@@ -67,8 +85,17 @@ impl IdempotencyStore for Postgres {
     }
 
     fn settle(&self, token: Token, settlement: &Settlement) -> Boxed<Settled> {
-        let settlement = settlement.clone();
-        self.step(move |connection| Box::pin(async move { settle(connection, &token, &settlement).await }))
+        let (asked, settlement) = (self.clone(), settlement.clone());
+        Box::pin(async move {
+            let step = Step::Settle(token, settlement.clone());
+            if let Some(Done::Settled(settled)) = asked.steps.ask(step).await? {
+                return Ok(settled);
+            }
+            let find_out = asked.step(move |connection| {
+                Box::pin(async move { settle_whatever_stands(connection, &token, &settlement).await })
+            });
+            find_out.await
+        })
     }
 
     fn resolve(&self, resolve: Resolve) -> Boxed<Resolved> {
@@ -137,17 +164,14 @@ impl IdempotencyStore for Postgres {
 }
 
 async fn claim(connection: &mut PgConnection, begin: Begin) -> Result<Begun, Failure> {
-    let (phase, cap) = (
-        if begin.arm { Phase::Armed } else { Phase::Prepared },
-        cap(&begin),
-    );
+    let cap = cap(&begin);
     let statement = match cap {
         None => statements::BEGIN,
         Some(_) => statements::BEGIN_WITHIN,
     };
     let claim = sqlx::query(statement)
         .bind(&begin.key.as_bytes()[..])
-        .bind(phase.as_str())
+        .bind(phase(&begin).as_str())
         .bind(begin.owner.0.to_be_bytes())
         .bind(&begin.fingerprint.as_bytes()[..])
         .bind(micros(begin.lease))
@@ -164,11 +188,20 @@ async fn claim(connection: &mut PgConnection, begin: Begin) -> Result<Begun, Fai
             owner: begin.owner,
         }));
     }
+    find_out(connection, begin).await
+}
+
+/// What stands under a key that is not simply new.
+async fn find_out(connection: &mut PgConnection, begin: Begin) -> Result<Begun, Failure> {
     let open = count_open(connection, &begin).await?;
     apply(connection, &begin.key, |record, now| {
         rule::begin_within(record, &begin, || open, now)
     })
     .await
+}
+
+const fn phase(begin: &Begin) -> Phase {
+    if begin.arm { Phase::Armed } else { Phase::Prepared }
 }
 
 /// The cap, if there is one.
@@ -194,17 +227,35 @@ async fn settle(
     token: &Token,
     settlement: &Settlement,
 ) -> Result<Settled, Failure> {
-    let (phase, doubt, completion) = match settlement {
-        Settlement::Completed(completion) => (Phase::Completed, None, Some(completion)),
-        Settlement::Released => (Phase::Released, None, None),
-        Settlement::Unknown(doubt) => (Phase::Unknown, Some(doubt.as_str()), None),
-    };
-    let settle = bind_token(sqlx::query(statements::SETTLE), token)
-        .bind(phase.as_str())
+    let (phase, doubt, completion) = columns(settlement);
+    let write = bind_token(sqlx::query(statements::SETTLE), token)
+        .bind(phase)
         .bind(doubt);
-    let settle = bind_completion(settle, completion);
-    let decide = |record: Option<&Record>, now| rule::settle(record, token, settlement, now);
-    at_once(connection, settle, &token.key, Settled::Applied, decide).await
+    if done_at_once(connection, bind_completion(write, completion)).await? {
+        return Ok(Settled::Applied);
+    }
+    settle_whatever_stands(connection, token, settlement).await
+}
+
+/// Whatever stands under the key.
+async fn settle_whatever_stands(
+    connection: &mut PgConnection,
+    token: &Token,
+    settlement: &Settlement,
+) -> Result<Settled, Failure> {
+    apply(connection, &token.key, |record, now| {
+        rule::settle(record, token, settlement, now)
+    })
+    .await
+}
+
+/// Phase, doubt and outcome, as the row has them.
+fn columns(settlement: &Settlement) -> (&'static str, Option<&'static str>, Option<&Completion>) {
+    match settlement {
+        Settlement::Completed(completion) => (Phase::Completed.as_str(), None, Some(completion)),
+        Settlement::Released => (Phase::Released.as_str(), None, None),
+        Settlement::Unknown(doubt) => (Phase::Unknown.as_str(), Some(doubt.as_str()), None),
+    }
 }
 
 async fn end_doubt(connection: &mut PgConnection, resolve: &Resolve) -> Result<Resolved, Failure> {
@@ -232,116 +283,6 @@ async fn mark(connection: &mut PgConnection, key: &RecordKey) -> Result<Option<D
         .await
         .map_err(Failure::Write)?;
     Ok(left.map(|left| Duration::from_micros(left.unsigned_abs())))
-}
-
-/// Runs a statement that writes what the rule would, if it would; goes the general way otherwise.
-async fn at_once<T>(
-    connection: &mut PgConnection,
-    statement: Statement<'_>,
-    key: &RecordKey,
-    written: T,
-    decide: impl Fn(Option<&Record>, Timestamp) -> (Change, T),
-) -> Result<T, Failure> {
-    if done_at_once(connection, statement).await? {
-        return Ok(written);
-    }
-    apply(connection, key, decide).await
-}
-
-/// Whether it wrote.
-async fn done_at_once(connection: &mut PgConnection, statement: Statement<'_>) -> Result<bool, Failure> {
-    match statement.execute(connection).await.map_err(Failure::Write) {
-        Ok(done) => Ok(done.rows_affected() == 1),
-        Err(failure) if failure.is_lost_race() => Ok(false),
-        Err(failure) => Err(failure),
-    }
-}
-
-async fn apply<T>(
-    connection: &mut PgConnection,
-    key: &RecordKey,
-    decide: impl Fn(Option<&Record>, Timestamp) -> (Change, T),
-) -> Result<T, Failure> {
-    for _ in 0..PATIENCE {
-        let found = load(connection, key).await?;
-        let (change, answer) = decide(found.record.as_ref(), found.now);
-        let written = match change {
-            Change::Keep => return Ok(answer),
-            // nobody is told that a claim stands that the server may forget
-            Change::Put(record) if found.forgetful && is_claim(&record) => return Err(Failure::Forgetful),
-            Change::Put(record) => put(connection, key, found.version.as_ref(), &record).await,
-            Change::Remove => remove(connection, key, found.version.as_ref()).await,
-        };
-        match written {
-            Ok(true) => return Ok(answer),
-            Ok(false) => {}
-            Err(failure) if failure.is_lost_race() => {}
-            Err(failure) => return Err(failure),
-        }
-    }
-    Err(Failure::Contended)
-}
-
-const fn is_claim(record: &Record) -> bool {
-    matches!(record.phase, Phase::Prepared | Phase::Armed)
-}
-
-async fn load(connection: &mut PgConnection, key: &RecordKey) -> Result<Found, Failure> {
-    let row = sqlx::query(statements::LOAD)
-        .bind(&key.as_bytes()[..])
-        .fetch_one(connection)
-        .await
-        .map_err(Failure::Before)?;
-    found(&row)
-}
-
-/// Writes the record if the row is still this version (`None`: still absent). Whether it was. If the claim that somebody waits for ends
-/// with it, they are told.
-async fn put(
-    connection: &mut PgConnection,
-    key: &RecordKey,
-    version: Option<&Version>,
-    record: &Record,
-) -> Result<bool, Failure> {
-    let statement = match version {
-        Some(_) => statements::UPDATE,
-        None => statements::INSERT,
-    };
-    let write = sqlx::query(statement)
-        .bind(&key.as_bytes()[..])
-        .bind(record.phase.as_str())
-        .bind(signed(record.epoch))
-        .bind(record.owner.0.to_be_bytes())
-        .bind(&record.fingerprint.as_bytes()[..])
-        .bind(record.lease_until.unix_micros())
-        .bind(record.expires_at.map(Timestamp::unix_micros))
-        .bind(micros(record.retention))
-        .bind(record.changed_at.unix_micros())
-        .bind(record.doubt.map(Doubt::as_str));
-    let write = bind_completion(write, record.completion.as_ref())
-        .bind(record.evidence.as_ref().map(|evidence| &*evidence.actor))
-        .bind(record.evidence.as_ref().map(|evidence| &*evidence.reason))
-        .bind(record.tenant.0.cast_signed());
-    let write = match version {
-        Some(version) => write
-            .bind(&*version.xmin)
-            .bind(version.awaited && !is_claim(record)),
-        None => write,
-    };
-    let done = write.execute(connection).await.map_err(Failure::Write)?;
-    Ok(done.rows_affected() == 1)
-}
-
-async fn remove(
-    connection: &mut PgConnection,
-    key: &RecordKey,
-    version: Option<&Version>,
-) -> Result<bool, Failure> {
-    let remove = sqlx::query(statements::REMOVE)
-        .bind(&key.as_bytes()[..])
-        .bind(version.map(|version| &*version.xmin));
-    let done = remove.execute(connection).await.map_err(Failure::Write)?;
-    Ok(done.rows_affected() == 1)
 }
 
 /// Binds what a claim is recognised by.

@@ -64,6 +64,23 @@ pub(super) const BEGIN_WITHIN: &str = begin!(concat!(" and ", open_of!("$7", "$8
 /// How many outcomes of a tenant are unknown, at most so many.
 pub(super) const OPEN_OF: &str = concat!("select ", open_of!("$1", "$2"));
 
+/// As [`BEGIN`], for several keys that are all different; tells which of them it claimed. Whoever sends it sorts the keys: two that claim
+/// the same keys in different orders would wait for each other.
+///
+/// `(select $1)` hides from the planner how many there are: it would make a plan for every number, and that takes longer than the
+/// statement does.
+pub(super) const BEGIN_TOGETHER: &str = concat!(
+    "insert into tollgate.idempotency (key, phase, epoch, owner, fingerprint, lease_until, retention, changed_at, tenant) \
+     select step.key, step.phase, 1, step.owner, step.fingerprint, ",
+    later!("step.lease"),
+    ", step.retention, clock.now, step.tenant from ",
+    read_once!(),
+    ", unnest((select $1::bytea[]), $2::text[], $3::bytea[], $4::bytea[], $5::bigint[], $6::bigint[], $7::bigint[]) \
+        as step (key, phase, owner, fingerprint, lease, retention, tenant) where not ",
+    forgetful!(),
+    " on conflict (key) do nothing returning key"
+);
+
 pub(super) const ARM: &str = concat!(
     "with ",
     clock!(),
@@ -82,8 +99,21 @@ pub(super) const RENEW: &str = concat!(
      and (phase = 'armed' or (phase = 'prepared' and lease_until >= clock.now)) and not clock.forgetful"
 );
 
-/// Settles a claim that stands, or of which its owner alone knew how it ended, if nobody waits for that: who has to be told goes the
-/// general way.
+/// Whether the claim of a row stands for this settlement, or its owner alone knew how it ended, and nobody waits for that: who has to be
+/// told goes the general way.
+macro_rules! to_be_settled {
+    ($as:literal) => {
+        concat!(
+            "(phase in ('prepared', 'armed') or (phase = 'unknown' and (",
+            $as,
+            " = 'completed' or (",
+            $as,
+            " = 'released' and doubt = 'owner_lost')))) and not awaited"
+        )
+    };
+}
+
+/// Settles a claim.
 pub(super) const SETTLE: &str = concat!(
     "update tollgate.idempotency as held set phase = $4, doubt = $5, executed = $6, answer_ok = $7, \
      answer_status = $8, answer_head = $9, answer_body = $10, changed_at = clock.now, \
@@ -91,8 +121,36 @@ pub(super) const SETTLE: &str = concat!(
     later!("held.retention"),
     " end from ",
     read_once!(),
-    " where key = $1 and epoch = $2 and owner = $3 and (phase in ('prepared', 'armed') \
-     or (phase = 'unknown' and ($4 = 'completed' or ($4 = 'released' and doubt = 'owner_lost')))) and not awaited"
+    " where key = $1 and epoch = $2 and owner = $3 and ",
+    to_be_settled!("$4"),
+);
+
+/// As [`SETTLE`], for several keys that are all different; tells which of them it settled. A row that somebody holds is passed over, so
+/// that nobody waits for another's row: whoever asked for it goes alone, and waits there.
+///
+/// It finds and locks each row as it stands now, fence and all, and then writes what it locked: an insert that always meets the row. It is
+/// written so, and not as an `update … from`, because an upsert finds its row by the key's index, whatever the planner thinks. A join it
+/// may turn into a walk through the whole table, and where a plan is made and kept while the table is small, it does.
+pub(super) const SETTLE_TOGETHER: &str = concat!(
+    "insert into tollgate.idempotency (key, phase, epoch, owner, fingerprint, tenant, lease_until, retention, doubt, executed, \
+        answer_ok, answer_status, answer_head, answer_body, changed_at, expires_at) \
+     select step.key, step.phase, step.epoch, step.owner, locked.fingerprint, locked.tenant, locked.lease_until, locked.retention, \
+        step.doubt, step.executed, step.answer_ok, step.answer_status, step.answer_head, step.answer_body, clock.now, \
+        case when step.phase = 'unknown' then locked.expires_at else ",
+    later!("locked.retention"),
+    " end from ",
+    read_once!(),
+    ", unnest((select $1::bytea[]), $2::bigint[], $3::bytea[], $4::text[], $5::text[], $6::boolean[], $7::boolean[], $8::integer[], \
+        $9::bytea[], $10::bytea[]) \
+        as step (key, epoch, owner, phase, doubt, executed, answer_ok, answer_status, answer_head, answer_body), \
+     lateral (select fingerprint, tenant, lease_until, retention, expires_at from tollgate.idempotency \
+        where key = step.key and epoch = step.epoch and owner = step.owner and ",
+    to_be_settled!("step.phase"),
+    " for no key update skip locked) as locked \
+     on conflict (key) do update set phase = excluded.phase, doubt = excluded.doubt, executed = excluded.executed, \
+        answer_ok = excluded.answer_ok, answer_status = excluded.answer_status, answer_head = excluded.answer_head, \
+        answer_body = excluded.answer_body, changed_at = excluded.changed_at, expires_at = excluded.expires_at \
+     returning key"
 );
 
 /// What time it is.

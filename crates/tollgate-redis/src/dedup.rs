@@ -4,6 +4,7 @@ use crate::Redis;
 use crate::error::unreadable;
 use crate::reply::Reply;
 use crate::script::{Due, micros};
+use crate::server::Server;
 use std::time::Duration;
 use tollgate_core::store::dedup::{Claim, Claimed, DedupStore, EventKey, Ticket};
 use tollgate_core::store::{Boxed, StoreError};
@@ -12,40 +13,42 @@ impl DedupStore for Redis {
     type Future<T: Send + 'static> = Boxed<T>;
 
     fn claim(&self, claim: Claim) -> Boxed<Claimed> {
-        let this = self.clone();
+        let server = self.server().clone();
         Box::pin(async move {
             let arguments = vec![claim.key.0.to_vec(), claim.digest.0.to_vec(), micros(claim.lease)];
-            let keys = this.event_keys(&claim.key);
-            this.run(&this.scripts().claim, keys, arguments, |reply| {
-                claimed(reply, claim.key)
-            })
-            .await
+            let keys = server.event_keys(&claim.key);
+            server
+                .run(&server.scripts().claim, keys, arguments, |reply| {
+                    claimed(reply, claim.key)
+                })
+                .await
         })
     }
 
     fn commit(&self, ticket: Ticket, retention: Duration) -> Boxed<bool> {
-        let this = self.clone();
+        let server = self.server().clone();
         Box::pin(async move {
             let mut arguments = holder(&ticket);
             arguments.push(micros(retention));
-            let keys = this.event_keys(&ticket.key);
-            this.run(&this.scripts().commit, keys, arguments, done).await
+            let keys = server.event_keys(&ticket.key);
+            server.run(&server.scripts().commit, keys, arguments, done).await
         })
     }
 
     fn release(&self, ticket: Ticket) -> Boxed<bool> {
-        let this = self.clone();
+        let server = self.server().clone();
         Box::pin(async move {
-            let keys = this.event_keys(&ticket.key);
-            this.run(&this.scripts().release, keys, holder(&ticket), done)
+            let keys = server.event_keys(&ticket.key);
+            server
+                .run(&server.scripts().release, keys, holder(&ticket), done)
                 .await
         })
     }
 
     fn forget(&self, limit: u32) -> Boxed<u64> {
-        let this = self.clone();
+        let server = self.server().clone();
         Box::pin(async move {
-            let indexes = [this.key("events")];
+            let indexes = [server.key("events")];
             let due = Due {
                 index: &indexes[0],
                 what: "others",
@@ -53,12 +56,12 @@ impl DedupStore for Redis {
                 kind: "event",
                 first: None,
             };
-            this.upkeep(&this.scripts().forget, due, limit).await
+            server.upkeep(&server.scripts().forget, due, limit).await
         })
     }
 }
 
-impl Redis {
+impl Server {
     fn event_key(&self, name: &[u8]) -> Vec<u8> {
         self.key_of("event", name)
     }

@@ -57,6 +57,7 @@ mod quota;
 mod record;
 mod reply;
 mod script;
+mod server;
 #[cfg(test)]
 mod tests;
 mod velocity;

@@ -2,8 +2,8 @@
 
 use crate::connection::Connection;
 use crate::error::{ConnectError, Failure, Weakness};
-use crate::record::hex;
-use crate::script::Scripts;
+use crate::idempotency::Together;
+use crate::server::{Server, key};
 use redis::Cmd;
 use std::collections::HashMap;
 use std::fmt;
@@ -96,12 +96,8 @@ pub struct Redis {
 }
 
 struct Shared {
-    connection: Connection,
-    scripts: Scripts,
-    server: String,
-    prefix: String,
-    indexes: [Vec<u8>; 3],
-    forget_after: Duration,
+    server: Server,
+    together: Together,
     weaknesses: Vec<Weakness>,
 }
 
@@ -146,14 +142,11 @@ impl Redis {
         if !weaknesses.is_empty() && !settings.may_forget {
             return Err(ConnectError::Weak { server, weaknesses });
         }
+        let server = Server::new(connection, clock, settings.prefix, settings.forget_after);
         Ok(Self {
             shared: Arc::new(Shared {
-                connection,
-                scripts: Scripts::new(clock),
+                together: Together::at(&server),
                 server,
-                indexes: ["watch", "unknown", "doubtful"].map(|index| key(&settings.prefix, index)),
-                prefix: settings.prefix,
-                forget_after: settings.forget_after,
                 weaknesses,
             }),
         })
@@ -177,49 +170,22 @@ impl Redis {
         &self.shared.weaknesses
     }
 
-    pub(crate) fn connection(&self) -> &Connection {
-        &self.shared.connection
+    /// What asks it.
+    pub(crate) fn server(&self) -> &Server {
+        &self.shared.server
     }
 
-    pub(crate) fn scripts(&self) -> &Scripts {
-        &self.shared.scripts
+    /// What waits for it together.
+    pub(crate) fn together(&self) -> &Together {
+        &self.shared.together
     }
-
-    pub(crate) fn forget_after(&self) -> Duration {
-        self.shared.forget_after
-    }
-
-    /// A key of ours: the prefix as hash tag, then what it is.
-    pub(crate) fn key(&self, what: &str) -> Vec<u8> {
-        key(&self.shared.prefix, what)
-    }
-
-    /// The key of a record: its name in hexadecimal, so that a person can type it.
-    pub(crate) fn key_of(&self, kind: &str, name: &[u8]) -> Vec<u8> {
-        let prefix = self.shared.prefix.as_bytes();
-        let mut key = Vec::with_capacity(prefix.len() + kind.len() + 4 + 2 * name.len());
-        for part in [b"{", prefix, b"}:", kind.as_bytes(), b":"] {
-            key.extend_from_slice(part);
-        }
-        hex(name, &mut key);
-        key
-    }
-
-    /// The indexes of the idempotency records, in the order in which the scripts know them.
-    pub(crate) fn indexes(&self) -> &[Vec<u8>; 3] {
-        &self.shared.indexes
-    }
-}
-
-fn key(prefix: &str, what: &str) -> Vec<u8> {
-    format!("{{{prefix}}}:{what}").into()
 }
 
 impl fmt::Debug for Redis {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Redis")
-            .field("server", &self.shared.server)
-            .field("prefix", &self.shared.prefix)
+            .field("server", &self.server().name())
+            .field("prefix", &self.server().prefix())
             .field("weaknesses", &self.shared.weaknesses)
             .finish_non_exhaustive()
     }

@@ -4,6 +4,7 @@ use crate::Redis;
 use crate::error::unreadable;
 use crate::reply::Reply;
 use crate::script::micros;
+use crate::server::Server;
 use std::time::Duration;
 use tollgate_core::store::quota::{QuotaKey, QuotaStore, Take, Taken};
 use tollgate_core::store::{Boxed, StoreError};
@@ -12,9 +13,9 @@ impl QuotaStore for Redis {
     type Future<T: Send + 'static> = Boxed<T>;
 
     fn take(&self, takes: &[Take]) -> Boxed<Taken> {
-        let (this, takes) = (self.clone(), takes.to_vec());
+        let (server, takes) = (self.server().clone(), takes.to_vec());
         Box::pin(async move {
-            let keys = takes.iter().map(|take| this.quota_key(&take.key)).collect();
+            let keys = takes.iter().map(|take| server.quota_key(&take.key)).collect();
             let arguments = takes
                 .iter()
                 .flat_map(|take| {
@@ -25,30 +26,31 @@ impl QuotaStore for Redis {
                     ]
                 })
                 .collect();
-            this.run(&this.scripts().take, keys, arguments, taken).await
+            server.run(&server.scripts().take, keys, arguments, taken).await
         })
     }
 
     fn give_back(&self, take: Take) -> Boxed<()> {
-        let this = self.clone();
+        let server = self.server().clone();
         Box::pin(async move {
             let arguments = vec![micros(take.quota.interval()), take.cost.to_string().into()];
-            let keys = vec![this.quota_key(&take.key)];
-            this.run(
-                &this.scripts().give_back,
-                keys,
-                arguments,
-                |mut reply| match reply.word()?.as_str() {
-                    "done" => Ok(()),
-                    _ => Err(unreadable()),
-                },
-            )
-            .await
+            let keys = vec![server.quota_key(&take.key)];
+            server
+                .run(
+                    &server.scripts().give_back,
+                    keys,
+                    arguments,
+                    |mut reply| match reply.word()?.as_str() {
+                        "done" => Ok(()),
+                        _ => Err(unreadable()),
+                    },
+                )
+                .await
         })
     }
 }
 
-impl Redis {
+impl Server {
     fn quota_key(&self, key: &QuotaKey) -> Vec<u8> {
         self.key_of("quota", &key.0)
     }

@@ -4,15 +4,21 @@ use crate::error::unreadable;
 use redis::Value;
 use tollgate_core::store::StoreError;
 
-/// The parts of an answer that are left. Anything unexpected is an error, never a default.
+/// The parts of an answer that are left; a plain answer is its own only part. Anything unexpected is an error, never a default.
 pub(crate) struct Reply(std::vec::IntoIter<Value>);
 
 impl Reply {
     pub(crate) fn of(value: Value) -> Result<Self, StoreError> {
         match value {
             Value::Array(parts) => Ok(Self(parts.into_iter())),
+            plain @ (Value::Int(_) | Value::BulkString(_)) => Ok(Self(vec![plain].into_iter())),
             _ => Err(unreadable()),
         }
+    }
+
+    /// Whether all that it says is 1: what the scripts' short ways answer.
+    pub(crate) fn is_one(&self) -> bool {
+        matches!(self.0.as_slice(), [Value::Int(1)])
     }
 
     fn part(&mut self) -> Result<Value, StoreError> {

@@ -1,8 +1,8 @@
 //! The scripts, one per transition, and how they are run.
 
-use crate::Redis;
 use crate::error::Failure;
 use crate::reply::Reply;
+use crate::server::Server;
 use redis::{Arg, Cmd, ErrorKind, ServerErrorKind, Value};
 use std::time::Duration;
 use tollgate_core::store::StoreError;
@@ -36,22 +36,24 @@ macro_rules! scripts {
 
 scripts! {
     now: false, ["now"];
-    begin: true, ["begin_new", "record", "begin"];
-    arm: true, ["record", "arm"];
-    renew: true, ["record", "renew"];
-    settle: true, ["settle_completed", "record", "settle"];
-    resolve: true, ["record", "resolve"];
-    unresolved: false, ["record", "unresolved"];
-    sweep: true, ["record", "sweep"];
-    collect: true, ["record", "collect"];
+    begin: true, ["begin_new", "unreadable", "record", "begin"];
+    begin_together: true, ["begin_together"];
+    arm: true, ["unreadable", "record", "arm"];
+    renew: true, ["unreadable", "record", "renew"];
+    settle: true, ["settle_completed", "unreadable", "record", "settle"];
+    settle_together: true, ["settle_together"];
+    resolve: true, ["unreadable", "record", "resolve"];
+    unresolved: false, ["unreadable", "record", "unresolved"];
+    sweep: true, ["unreadable", "record", "sweep"];
+    collect: true, ["unreadable", "record", "collect"];
     due: false, ["due"];
-    claim: true, ["event", "claim"];
-    commit: true, ["event", "commit"];
-    release: true, ["event", "release"];
-    forget: true, ["event", "forget"];
-    take: true, ["take"];
-    give_back: true, ["give_back"];
-    admit: true, ["admit"];
+    claim: true, ["unreadable", "expire", "event", "claim"];
+    commit: true, ["unreadable", "expire", "event", "commit"];
+    release: true, ["unreadable", "expire", "event", "release"];
+    forget: true, ["unreadable", "expire", "event", "forget"];
+    take: true, ["unreadable", "expire", "take"];
+    give_back: true, ["unreadable", "expire", "give_back"];
+    admit: true, ["unreadable", "admit"];
 }
 
 impl Script {
@@ -80,7 +82,7 @@ impl Script {
     }
 }
 
-impl Redis {
+impl Server {
     /// Runs a script over these keys with these arguments.
     pub(crate) async fn run<T>(
         &self,
@@ -126,43 +128,40 @@ impl Redis {
             .map_err(|error| Failure::of(&error).into_store_error(false))
     }
 
-    /// Runs a script over what is due, in batches, until `limit` records changed or nothing is left.
+    /// Runs a script over what is due, in batches, until `limit` records changed or nothing is left. What stays in its place, because
+    /// it cannot be read or is not due after all, is passed over: it must not stand in the way of what comes behind it.
     pub(crate) async fn upkeep(&self, script: &Script, due: Due<'_>, limit: u32) -> Result<u64, StoreError> {
-        let mut changed = 0u64;
+        let (mut changed, mut stayed, mut unreadable) = (0u64, 0u64, 0u64);
         while changed < u64::from(limit) {
             let batch = BATCH.min(u64::from(limit) - changed);
             let mut question = self.scripts().due.over(1);
-            question.arg(due.index).arg(batch).arg(due.what);
+            question.arg(due.index).arg(batch).arg(stayed).arg(due.what);
             let members = self
                 .ask(&self.scripts().due, question, Reply::all)
                 .await
                 .map_err(|error| since(error, changed))?;
-            if members.is_empty() {
+            let Some(found) = u64::try_from(members.len()).ok().filter(|found| *found > 0) else {
                 break;
-            }
+            };
             let mut question = script.over(due.indexes.len() + members.len());
             question.arg(due.indexes);
             for member in &members {
                 question.arg(self.key_of(due.kind, member));
             }
             question.arg(&due.first).arg(&members);
-            let (done, moved, unreadable) = self
-                .ask(script, question, |mut reply| {
-                    Ok((
-                        reply.number::<u64>()?,
-                        reply.number::<u64>()?,
-                        reply.number::<u64>()?,
-                    ))
-                })
+            let read = |mut reply: Reply| -> Result<[u64; 3], StoreError> {
+                Ok([reply.number()?, reply.number()?, reply.number()?])
+            };
+            let [done, moved, damaged] = self
+                .ask(script, question, read)
                 .await
                 .map_err(|error| since(error, changed))?;
             changed += done;
-            if unreadable > 0 {
-                return Err(since(Failure::Unreadable.into_store_error(false), changed));
-            }
-            if moved == 0 {
-                break;
-            }
+            unreadable += damaged;
+            stayed += found.saturating_sub(moved);
+        }
+        if unreadable > 0 {
+            return Err(since(Failure::Unreadable.into_store_error(false), changed));
         }
         Ok(changed)
     }

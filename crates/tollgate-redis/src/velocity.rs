@@ -11,13 +11,14 @@ impl VelocityStore for Redis {
     type Future<T: Send + 'static> = Boxed<T>;
 
     fn admit(&self, admit: Admit) -> Boxed<Admitted> {
-        let this = self.clone();
+        let server = self.server().clone();
         Box::pin(async move {
             let mut arguments = vec![micros(admit.window)];
             arguments.extend(halves(admit.weight));
             arguments.extend(halves(admit.limit));
-            let key = this.key_of("velocity", &admit.key.0);
-            this.run(&this.scripts().admit, vec![key], arguments, admitted)
+            let key = server.key_of("velocity", &admit.key.0);
+            server
+                .run(&server.scripts().admit, vec![key], arguments, admitted)
                 .await
         })
     }

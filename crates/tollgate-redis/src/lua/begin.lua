@@ -3,7 +3,8 @@
 --
 -- A key that is free is not acquired while too many outcomes of its tenant are unknown.
 --
--- ARGV: member, 'owner fingerprint tenant retention' as a record has them, lease, arm ('1' or '0'), the cap ('' for none)
+-- ARGV: member, 'owner fingerprint tenant retention' as a record has them, lease; and unless it arms without a cap: arm ('1' or '0'),
+-- the cap ('' for none)
 
 local at = now()
 local record, bad = load(RECORD)
@@ -11,7 +12,7 @@ if bad then
   return bad
 end
 local owner, fingerprint, tenant, retention = string.match(ARGV[2], '^(%x+) (%x+) (%x+) (%d+)$')
-local member, lease, arms, most_open = ARGV[1], tonumber(ARGV[3]), ARGV[4] == '1', tonumber(ARGV[5])
+local member, lease, arms, most_open = ARGV[1], tonumber(ARGV[3]), ARGV[4] ~= '0', tonumber(ARGV[5] or '')
 
 local function acquire(epoch)
   if most_open and open_of(tenant) >= most_open then

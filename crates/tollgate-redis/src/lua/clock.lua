@@ -7,25 +7,21 @@ local MOST = 9007199254740991
 
 local function now()
   local time = redis.call('TIME')
-  return tonumber(time[1]) * 1000000 + tonumber(time[2])
+  return time[1] * 1000000 + time[2]
 end
 
 -- an instant this much later, stopping at the end
 local function later(at, by)
-  return math.min(at + by, MOST)
+  local sum = at + by
+  return sum < MOST and sum or MOST
 end
 
--- a number as Redis is to store it: never in exponents
+-- A number as Redis is to store it: never in exponents. The quick way casts to a C long, which has more than eleven digits to say
+-- only where it has 64 bits, and which says nineteen when the number was too large for it.
 local function text(number)
+  local digits = string.format('%d', number)
+  if #digits > 11 and #digits < 19 then
+    return digits
+  end
   return string.format('%.0f', number)
-end
-
--- lets a key go at this instant, rounded up to the millisecond: never too early
-local function expire(key, at)
-  redis.call('PEXPIREAT', key, text(math.ceil(at / 1000)))
-end
-
--- a record that this build cannot read is an error, never "absent"
-local function unreadable(what)
-  return redis.error_reply('UNREADABLE ' .. what)
 end

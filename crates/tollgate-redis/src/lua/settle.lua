@@ -1,6 +1,6 @@
 -- T4 to T7, settle: how it ended. The same settlement may be written again: its acknowledgement can be lost.
 --
--- ARGV: member, 'epoch owner', 'completed' | 'released' | 'unknown', doubt, forget_after, the answer behind its size
+-- ARGV: member, 'epoch owner', forget_after, the answer behind its size; and unless it is completed: 'released' | 'unknown', doubt
 
 local at = now()
 local record, bad = load(RECORD)
@@ -13,7 +13,7 @@ end
 if not held_by(record, ARGV[2]) then
   return { 'fenced', record.phase }
 end
-local member, how, phase = ARGV[1], ARGV[3], record.phase
+local member, how, phase = ARGV[1], ARGV[5] or 'completed', record.phase
 local running = phase == 'prepared' or phase == 'armed'
 
 -- somebody declared absence while the owner was only slow: its own word that it happened, or may have, still counts
@@ -21,9 +21,9 @@ local declared_absent = phase == 'released' and record.evidence ~= ''
 
 if how == 'completed' then
   if running or phase == 'unknown' or declared_absent then
-    complete(RECORD, member, record, ARGV[6], tonumber(ARGV[5]), at)
+    complete(RECORD, member, record, ARGV[4], tonumber(ARGV[3]), at)
     return { 'applied' }
-  elseif phase == 'completed' and record.answer == ARGV[6] then
+  elseif phase == 'completed' and record.answer == ARGV[4] then
     -- byte for byte this one
     return { 'already_applied' }
   end
@@ -36,7 +36,7 @@ elseif how == 'released' then
     return { 'applied' }
   end
 elseif running or declared_absent then
-  doubt(RECORD, member, record, ARGV[4], at)
+  doubt(RECORD, member, record, ARGV[6], at)
   return { 'applied' }
 end
 return { 'fenced', phase }

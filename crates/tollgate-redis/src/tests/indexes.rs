@@ -72,10 +72,10 @@ async fn a_claim_that_cannot_be_filed_is_not_kept() {
     let mut server = Server::new().await;
     server.set_time(FAR_AHEAD).await;
     let store = server.store();
-    let watch = store.key("watch");
+    let watch = store.server().key("watch");
     let tell = async |command: &str, value: Option<&str>| {
         let question = redis::cmd(command).arg(&watch).arg(value).take();
-        store.connection().send(&question).await.unwrap();
+        store.server().connection().send(&question).await.unwrap();
     };
     tell("SET", Some("rubbish")).await;
     let error = store.begin(begin(1)).await.unwrap_err();
@@ -118,7 +118,7 @@ async fn a_sweep_that_comes_late_leaves_what_was_settled_in_its_place() {
             let prepares = Begin { arm: false, ..claim };
             server.store().begin(prepares).await.unwrap();
         }
-        let store = server.store();
+        let store = server.store().server();
         let sweep = &store.scripts().sweep;
         let mut question = sweep.over(4);
         question

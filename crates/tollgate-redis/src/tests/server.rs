@@ -54,7 +54,7 @@ impl Server {
     /// The members of an index.
     async fn index(&mut self, name: &str) -> Vec<Vec<u8>> {
         redis::cmd("ZRANGEBYLEX")
-            .arg(self.store.key(name))
+            .arg(self.store.server().key(name))
             .arg("-")
             .arg("+")
             .query_async(&mut self.hand)
@@ -65,7 +65,7 @@ impl Server {
     /// The members of an index with their scores.
     async fn scores(&mut self, name: &str) -> Vec<(Vec<u8>, i64)> {
         let pairs: Vec<(Vec<u8>, String)> = redis::cmd("ZRANGE")
-            .arg(self.store.key(name))
+            .arg(self.store.server().key(name))
             .arg(0)
             .arg(-1)
             .arg("WITHSCORES")
@@ -120,7 +120,7 @@ impl Trial for Server {
 
     async fn set_time(&mut self, now: Timestamp) {
         redis::cmd("SET")
-            .arg(self.store.key("clock"))
+            .arg(self.store.server().key("clock"))
             .arg(now.unix_micros())
             .exec_async(&mut self.hand)
             .await

@@ -18,6 +18,8 @@ mod steps;
 mod store;
 mod together;
 
+#[cfg(test)]
+pub(crate) use steps::Settle;
 pub(crate) use together::Together;
 
 /// What a record's key is called.

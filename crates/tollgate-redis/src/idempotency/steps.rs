@@ -9,7 +9,7 @@ use tollgate_core::store::StoreError;
 use tollgate_core::store::idempotency::{Begin, Begun, Doubt, Phase, RecordKey, Settled, Settlement, Token};
 
 /// How a claim ended.
-pub(super) struct Settle {
+pub(crate) struct Settle {
     pub(super) token: Token,
     /// The answer behind its size.
     pub(super) answer: Vec<u8>,
@@ -18,7 +18,7 @@ pub(super) struct Settle {
 }
 
 impl Settle {
-    pub(super) fn new(token: Token, settlement: &Settlement) -> Self {
+    pub(crate) fn new(token: Token, settlement: &Settlement) -> Self {
         let (completion, otherwise) = match settlement {
             Settlement::Completed(completion) => (Some(completion), None),
             Settlement::Released => (None, Some((Phase::Released, None))),
@@ -43,7 +43,7 @@ pub(super) const fn is_plain(begin: &Begin) -> bool {
 }
 
 impl Server {
-    pub(super) fn record_key(&self, key: &RecordKey) -> Vec<u8> {
+    pub(crate) fn record_key(&self, key: &RecordKey) -> Vec<u8> {
         self.key_of(RECORD, key.as_bytes())
     }
 
@@ -58,7 +58,7 @@ impl Server {
         question
     }
 
-    pub(super) async fn begin(&self, begin: &Begin) -> Result<Begun, StoreError> {
+    pub(crate) async fn begin(&self, begin: &Begin) -> Result<Begun, StoreError> {
         let script = &self.scripts().begin;
         let mut question = self.about(script, &begin.key);
         question
@@ -71,7 +71,7 @@ impl Server {
             .await
     }
 
-    pub(super) async fn settle(&self, settle: &Settle) -> Result<Settled, StoreError> {
+    pub(crate) async fn settle(&self, settle: &Settle) -> Result<Settled, StoreError> {
         let script = &self.scripts().settle;
         let mut question = self.about(script, &settle.token.key);
         question

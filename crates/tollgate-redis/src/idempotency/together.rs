@@ -102,7 +102,7 @@ impl Batch for Settlements {
 
 impl Server {
     /// Which of these keys were free, and are taken now.
-    async fn begin_together(&self, begins: &[Begin]) -> Result<Vec<bool>, StoreError> {
+    pub(crate) async fn begin_together(&self, begins: &[Begin]) -> Result<Vec<bool>, StoreError> {
         let script = &self.scripts().begin_together;
         let mut question = script.over(1 + begins.len());
         question.arg(&self.indexes()[0]);
@@ -120,7 +120,7 @@ impl Server {
     }
 
     /// Which of these claims were armed, and are completed now.
-    async fn settle_together(&self, settles: &[Settle]) -> Result<Vec<bool>, StoreError> {
+    pub(crate) async fn settle_together(&self, settles: &[Settle]) -> Result<Vec<bool>, StoreError> {
         let script = &self.scripts().settle_together;
         let mut question = script.over(1 + settles.len());
         question.arg(&self.indexes()[0]);

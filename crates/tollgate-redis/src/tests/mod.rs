@@ -6,3 +6,4 @@ mod form;
 mod histories;
 mod indexes;
 mod server;
+mod together;

@@ -4,7 +4,7 @@ use crate::{Redis, Settings};
 use redis::aio::MultiplexedConnection;
 use std::sync::atomic::{AtomicU32, Ordering};
 use tollgate_core::Timestamp;
-use tollgate_core::store::idempotency::{IdempotencyStore, Phase};
+use tollgate_core::store::idempotency::{IdempotencyStore, Phase, RecordKey};
 use tollgate_testkit::histories::{Trial, record_keys};
 
 /// The clock of the scripts, and behind it the test's.
@@ -14,8 +14,8 @@ const CLOCK: &str = concat!(include_str!("../lua/clock.lua"), include_str!("cloc
 pub(super) struct Server {
     store: Redis,
     hand: MultiplexedConnection,
-    /// Whether the indexes of the idempotency records are looked at after each step.
-    indexes: bool,
+    /// The idempotency records that the indexes must know, and nothing else, after each step; none: they are not looked at.
+    indexed: Vec<RecordKey>,
 }
 
 impl Server {
@@ -39,16 +39,31 @@ impl Server {
         Self {
             store,
             hand,
-            indexes: false,
+            indexed: Vec::new(),
         }
     }
 
     /// Looks at the indexes, too.
     pub(super) fn with_indexes(self) -> Self {
-        Self {
-            indexes: true,
-            ..self
-        }
+        self.with_indexes_of(record_keys())
+    }
+
+    /// Looks at the indexes, too, which are of these records.
+    pub(super) fn with_indexes_of(self, keys: impl IntoIterator<Item = RecordKey>) -> Self {
+        let mut indexed: Vec<_> = keys.into_iter().collect();
+        indexed.sort_unstable();
+        Self { indexed, ..self }
+    }
+
+    /// A store on the same records, at another URL.
+    pub(super) async fn same_at(&self, url: &str) -> Redis {
+        let settings = Settings::new().prefix(self.store.server().prefix());
+        Redis::connect_with(url, settings, CLOCK).await.unwrap()
+    }
+
+    /// Says a command past the store.
+    pub(super) async fn tell<T: redis::FromRedisValue>(&mut self, command: &redis::Cmd) -> T {
+        command.query_async(&mut self.hand).await.unwrap()
     }
 
     /// The members of an index.
@@ -83,7 +98,7 @@ impl Server {
         // claims stand before everything else
         const CLAIMS: i64 = -(1 << 53);
         let (mut unknown, mut doubtful, mut watch) = (Vec::new(), Vec::new(), Vec::new());
-        for key in record_keys() {
+        for key in self.indexed.clone() {
             let Some(record) = self.store.get(key).await.unwrap() else {
                 continue;
             };
@@ -137,7 +152,7 @@ impl Trial for Server {
     }
 
     async fn inspect(&mut self) {
-        if self.indexes {
+        if !self.indexed.is_empty() {
             self.check_indexes().await;
         }
     }

@@ -2,11 +2,12 @@
 
 use super::server::Server;
 use std::time::Duration;
-use tollgate_core::store::StoreErrorKind;
 use tollgate_core::store::idempotency::{
-    Begin, Begun, Completion, Fingerprint, IdempotencyStore, Owner, RecordKey, Settlement, Tenant,
+    Begin, Begun, Completion, Evidence, Fingerprint, IdempotencyStore, Owner, Phase, RecordKey, Resolution,
+    Resolve, Resolved, Settlement, Tenant,
 };
 use tollgate_core::store::memory::MemoryIdempotency;
+use tollgate_core::store::{StoreError, StoreErrorKind};
 use tollgate_core::{Clock, ManualClock, Timestamp};
 use tollgate_testkit::histories::{Trial, record_keys};
 
@@ -132,4 +133,71 @@ async fn a_sweep_that_comes_late_leaves_what_was_settled_in_its_place() {
         let collected = server.store().collect(Duration::from_secs(1), 10).await.unwrap();
         assert_eq!(collected, 1, "{settlement:?} {again}");
     }
+}
+
+/// More records than a page that this build cannot read, the first whose time comes: upkeep says so, each time, and sees to what lies
+/// behind them.
+#[tokio::test]
+async fn upkeep_goes_past_what_it_cannot_read() {
+    const DAMAGED: u16 = 300;
+    let mut server = Server::new().await;
+    server.set_time(FAR_AHEAD).await;
+    let damaged = |key| Begin {
+        lease: Duration::from_secs(1),
+        ..begin(key)
+    };
+    let mut pipe = redis::pipe();
+    for key in 0..DAMAGED {
+        server.store().begin(damaged(key)).await.unwrap();
+        let record = server.store().server().record_key(&damaged(key).key);
+        pipe.cmd("SET").arg(record).arg("rubbish").ignore();
+    }
+    let store = server.store().clone();
+    store.server().connection().send_all(&pipe).await.unwrap();
+    let claims = DAMAGED..DAMAGED + 5;
+    for key in claims.clone() {
+        store.begin(begin(key)).await.unwrap();
+    }
+    let complains = |upkeep: Result<u64, StoreError>| {
+        let error = upkeep.unwrap_err();
+        assert_eq!(error.kind(), StoreErrorKind::Unreadable);
+        error.may_have_happened()
+    };
+    let later = FAR_AHEAD.saturating_add(Duration::from_secs(60));
+    server.set_time(later).await;
+    assert!(complains(store.sweep(1000).await), "some are swept");
+    for key in claims.clone() {
+        let record = store.get(begin(key).key).await.unwrap().unwrap();
+        assert_eq!(record.phase, Phase::Unknown, "{key}");
+    }
+    assert!(!complains(store.sweep(1000).await), "nothing is left to be swept");
+
+    // the same for the collector, which looks for them where answers are whose retention is over
+    let watch = store.server().key("watch");
+    let mut pipe = redis::pipe();
+    for key in 0..DAMAGED {
+        pipe.cmd("ZADD").arg(&watch).arg(1).arg(begin(key).key.as_bytes());
+    }
+    store.server().connection().send_all(&pipe).await.unwrap();
+    for key in claims.clone() {
+        let resolve = Resolve {
+            key: begin(key).key,
+            epoch: 1,
+            as_of: later,
+            resolution: Resolution::Released,
+            evidence: Evidence {
+                actor: "ops".into(),
+                reason: "looked".into(),
+            },
+        };
+        assert_eq!(store.resolve(resolve).await.unwrap(), Resolved::Resolved);
+    }
+    server
+        .set_time(later.saturating_add(Duration::from_secs(3600)))
+        .await;
+    assert!(complains(store.collect(Duration::ZERO, 1000).await));
+    for key in claims {
+        assert_eq!(store.get(begin(key).key).await.unwrap(), None, "{key}");
+    }
+    assert!(!complains(store.collect(Duration::ZERO, 1000).await));
 }

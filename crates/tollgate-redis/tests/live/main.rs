@@ -10,3 +10,4 @@ mod opening;
 mod proxy;
 mod rounds;
 mod server;
+mod together;

@@ -37,11 +37,10 @@ macro_rules! scripts {
 scripts! {
     now: false, ["now"];
     begin: true, ["begin_new", "unreadable", "record", "begin"];
-    begin_together: true, ["begin_together"];
     arm: true, ["unreadable", "record", "arm"];
     renew: true, ["unreadable", "record", "renew"];
     settle: true, ["settle_completed", "unreadable", "record", "settle"];
-    settle_together: true, ["settle_together"];
+    together: true, ["together"];
     resolve: true, ["unreadable", "record", "resolve"];
     unresolved: false, ["unreadable", "record", "unresolved"];
     sweep: true, ["unreadable", "record", "sweep"];

@@ -20,6 +20,8 @@ mod together;
 
 #[cfg(test)]
 pub(crate) use steps::Settle;
+#[cfg(test)]
+pub(crate) use together::Step;
 pub(crate) use together::Together;
 
 /// What a record's key is called.

@@ -13,7 +13,7 @@ use crate::script::micros;
 use crate::server::Server;
 use std::time::Duration;
 use tokio::task::JoinSet;
-use tollgate_core::store::idempotency::{Begin, Begun, Settled};
+use tollgate_core::store::idempotency::{Begin, Begun, RecordKey, Settled};
 use tollgate_core::store::together::{self, Batch, Limits};
 use tollgate_core::store::{Boxed, StoreError};
 
@@ -26,116 +26,136 @@ const LIMITS: Limits = Limits {
 };
 
 /// What waits for a server.
-pub(crate) struct Together {
-    begins: together::Together<Begins>,
-    settlements: together::Together<Settlements>,
-}
+pub(crate) struct Together(together::Together<Steps>);
 
 impl Together {
     pub(crate) fn at(server: &Server) -> Self {
-        Self {
-            begins: together::Together::new(Begins(server.clone()), LIMITS),
-            settlements: together::Together::new(Settlements(server.clone()), LIMITS),
-        }
+        let e = |n: &str, d: usize| std::env::var(n).ok().and_then(|v| v.parse().ok()).unwrap_or(d);
+        let limits = Limits {
+            at_once: e("AT_ONCE", 1),
+            steps: e("STEPS", 64),
+            ..LIMITS
+        };
+        Self(together::Together::new(Steps(server.clone()), limits))
     }
 
     pub(super) fn begin(&self, begin: Begin) -> Boxed<Begun> {
-        self.begins.ask(begin)
+        let asked = self.0.ask(Step::Begin(begin));
+        Box::pin(async move {
+            match asked.await? {
+                Answer::Begun(begun) => Ok(begun),
+                Answer::Settled(_) => Err(unanswered()),
+            }
+        })
     }
 
     pub(super) fn settle(&self, settle: Settle) -> Boxed<Settled> {
-        self.settlements.ask(settle)
+        let asked = self.0.ask(Step::Settle(settle));
+        Box::pin(async move {
+            match asked.await? {
+                Answer::Settled(settled) => Ok(settled),
+                Answer::Begun(_) => Err(unanswered()),
+            }
+        })
     }
 }
 
-struct Begins(Server);
+/// What goes together.
+pub(crate) enum Step {
+    Begin(Begin),
+    Settle(Settle),
+}
 
-impl Batch for Begins {
-    type Step = Begin;
-    type Answer = Begun;
+pub(crate) enum Answer {
+    Begun(Begun),
+    Settled(Settled),
+}
 
-    fn run(&self, steps: Vec<Begin>) -> Boxed<Vec<Result<Begun, StoreError>>> {
-        let server = self.0.clone();
-        Box::pin(async move {
-            if let [begin] = &steps[..] {
-                return Ok(vec![server.begin(begin).await]);
-            }
-            let taken = server.begin_together(&steps).await;
-            let alone = |begin| {
-                let server = server.clone();
-                async move { server.begin(&begin).await }
-            };
-            finish(steps, taken, first, alone).await
-        })
+impl Step {
+    /// What it is answered when it took the short way.
+    fn done(&self) -> Answer {
+        match self {
+            Self::Begin(begin) => Answer::Begun(first(begin)),
+            Self::Settle(_) => Answer::Settled(Settled::Applied),
+        }
     }
 
-    fn size(&self, _: &Begin) -> usize {
-        512
+    fn key(&self) -> &RecordKey {
+        match self {
+            Self::Begin(begin) => &begin.key,
+            Self::Settle(settle) => &settle.token.key,
+        }
     }
 }
 
-struct Settlements(Server);
+struct Steps(Server);
 
-impl Batch for Settlements {
-    type Step = Settle;
-    type Answer = Settled;
+impl Batch for Steps {
+    type Step = Step;
+    type Answer = Answer;
 
-    fn run(&self, steps: Vec<Settle>) -> Boxed<Vec<Result<Settled, StoreError>>> {
+    fn run(&self, steps: Vec<Step>) -> Boxed<Vec<Result<Answer, StoreError>>> {
         let server = self.0.clone();
         Box::pin(async move {
-            if let [settle] = &steps[..] {
-                return Ok(vec![server.settle(settle).await]);
+            if let [step] = &steps[..] {
+                return Ok(vec![server.alone(step).await]);
             }
-            let applied = server.settle_together(&steps).await;
-            let alone = |settle| {
-                let server = server.clone();
-                async move { server.settle(&settle).await }
+            let done = match server.together(&steps).await {
+                Ok(done) => done,
+                Err(error) if error.may_have_happened() => return Err(error),
+                Err(_) => vec![false; steps.len()],
             };
-            finish(steps, applied, |_| Settled::Applied, alone).await
+            Ok(finish(&server, steps, done).await)
         })
     }
 
-    fn size(&self, settle: &Settle) -> usize {
-        512 + settle.answer.len()
+    fn size(&self, step: &Step) -> usize {
+        match step {
+            Step::Begin(_) => 512,
+            Step::Settle(settle) => 512 + settle.answer.len(),
+        }
     }
 }
 
 impl Server {
-    /// Which of these keys were free, and are taken now.
-    pub(crate) async fn begin_together(&self, begins: &[Begin]) -> Result<Vec<bool>, StoreError> {
-        let script = &self.scripts().begin_together;
-        let mut question = script.over(1 + begins.len());
-        question.arg(&self.indexes()[0]);
-        for begin in begins {
-            question.arg(self.record_key(&begin.key));
+    async fn alone(&self, step: &Step) -> Result<Answer, StoreError> {
+        match step {
+            Step::Begin(begin) => self.begin(begin).await.map(Answer::Begun),
+            Step::Settle(settle) => self.settle(settle).await.map(Answer::Settled),
         }
-        for begin in begins {
-            question
-                .arg(begin.key.as_bytes())
-                .arg(record::claim(begin, &micros(begin.retention)))
-                .arg(micros(begin.lease));
-        }
-        self.ask(script, question, |reply| flags(reply, begins.len()))
-            .await
     }
 
-    /// Which of these claims were armed, and are completed now.
-    pub(crate) async fn settle_together(&self, settles: &[Settle]) -> Result<Vec<bool>, StoreError> {
-        let script = &self.scripts().settle_together;
-        let mut question = script.over(1 + settles.len());
+    /// Which of these steps took their short ways.
+    pub(crate) async fn together(&self, steps: &[Step]) -> Result<Vec<bool>, StoreError> {
+        let script = &self.scripts().together;
+        let mut order: Vec<(usize, &Step)> = steps.iter().enumerate().collect();
+        order.sort_by_key(|(_, step)| matches!(step, Step::Settle(_)));
+        let begins = steps.iter().filter(|step| matches!(step, Step::Begin(_))).count();
+        let mut question = script.over(1 + steps.len());
         question.arg(&self.indexes()[0]);
-        for settle in settles {
-            question.arg(self.record_key(&settle.token.key));
+        for (_, step) in &order {
+            question.arg(self.record_key(step.key()));
         }
-        question.arg(micros(self.forget_after()));
-        for settle in settles {
-            question
-                .arg(settle.token.key.as_bytes())
-                .arg(record::holder(&settle.token))
-                .arg(&settle.answer);
+        question.arg(begins).arg(micros(self.forget_after()));
+        for (_, step) in &order {
+            question.arg(step.key().as_bytes());
+            match step {
+                Step::Begin(begin) => question
+                    .arg(record::claim(begin, &micros(begin.retention)))
+                    .arg(micros(begin.lease)),
+                Step::Settle(settle) => question.arg(record::holder(&settle.token)).arg(&settle.answer),
+            };
         }
-        self.ask(script, question, |reply| flags(reply, settles.len()))
-            .await
+        let flags = self
+            .ask(script, question, |reply| flags(reply, steps.len()))
+            .await?;
+        let mut done = vec![false; steps.len()];
+        for ((place, _), flag) in order.into_iter().zip(flags) {
+            if let Some(done) = done.get_mut(place) {
+                *done = flag;
+            }
+        }
+        Ok(done)
     }
 }
 
@@ -148,32 +168,16 @@ fn flags(mut reply: Reply, steps: usize) -> Result<Vec<bool>, StoreError> {
     flags.iter().map(|each| flag(&[*each])).collect()
 }
 
-/// Asks what is not done, alone.
-async fn finish<S, A, F>(
-    steps: Vec<S>,
-    done: Result<Vec<bool>, StoreError>,
-    answer: impl Fn(&S) -> A,
-    alone: impl Fn(S) -> F,
-) -> Result<Vec<Result<A, StoreError>>, StoreError>
-where
-    A: Send + 'static,
-    F: Future<Output = Result<A, StoreError>> + Send + 'static,
-{
-    let done = match done {
-        Ok(done) => done,
-        Err(error) if error.may_have_happened() => return Err(error),
-        Err(_) => vec![false; steps.len()],
-    };
+/// The answers of those that are done; the others are asked alone for theirs.
+async fn finish(server: &Server, steps: Vec<Step>, done: Vec<bool>) -> Vec<Result<Answer, StoreError>> {
     let (mut answers, mut asked) = (Vec::with_capacity(steps.len()), JoinSet::new());
     for (place, (step, done)) in steps.into_iter().zip(done).enumerate() {
-        answers.push(if done {
-            Ok(answer(&step))
+        if done {
+            answers.push(Ok(step.done()));
         } else {
-            Err(unanswered())
-        });
-        if !done {
-            let alone = alone(step);
-            asked.spawn(async move { (place, alone.await) });
+            answers.push(Err(unanswered()));
+            let server = server.clone();
+            asked.spawn(async move { (place, server.alone(&step).await) });
         }
     }
     while let Some(ended) = asked.join_next().await {
@@ -184,7 +188,7 @@ where
             *slot = answer;
         }
     }
-    Ok(answers)
+    answers
 }
 
 fn unanswered() -> StoreError {

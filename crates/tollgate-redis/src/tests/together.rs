@@ -2,9 +2,11 @@
 
 use super::server::Server;
 use crate::Redis;
-use crate::idempotency::Settle;
+use crate::idempotency::{Settle, Step};
+use crate::server::Server as Handle;
 use proptest::prelude::*;
 use proptest::sample::Index;
+use std::collections::BTreeSet;
 use std::time::Duration;
 use tollgate_core::store::idempotency::{
     Begin, Begun, Completion, Envelope, Fingerprint, IdempotencyStore, Owner, Phase, RecordKey, Settled,
@@ -59,6 +61,19 @@ fn settle(token: Token) -> Settle {
     Settle::new(token, &completed(1))
 }
 
+async fn begin_together(store: &Handle, begins: &[Begin]) -> Vec<bool> {
+    let steps: Vec<_> = begins.iter().copied().map(Step::Begin).collect();
+    store.together(&steps).await.unwrap()
+}
+
+async fn settle_together(store: &Handle, tokens: impl IntoIterator<Item = Token>) -> Vec<bool> {
+    let steps: Vec<_> = tokens
+        .into_iter()
+        .map(|token| Step::Settle(settle(token)))
+        .collect();
+    store.together(&steps).await.unwrap()
+}
+
 async fn server() -> Server {
     let mut server = Server::new().await.with_indexes_of(keys());
     server.set_time(FAR_AHEAD).await;
@@ -93,7 +108,7 @@ async fn of_two_claims_to_one_key_the_first_has_it() {
     let mut server = server().await;
     let store = server.store().server().clone();
     let claims = [begin(1, 1), begin(2, 1), begin(1, 2), begin(1, 1)];
-    let taken = store.begin_together(&claims).await.unwrap();
+    let taken = begin_together(&store, &claims).await;
     assert_eq!(taken, [true, true, false, false]);
     server.inspect().await;
     assert!(matches!(
@@ -105,20 +120,12 @@ async fn of_two_claims_to_one_key_the_first_has_it() {
         Begun::Acquired(token(1, 1))
     );
     // the other owner, the owner, its neighbour, and the owner once more
-    let ends = [
-        settle(token(1, 2)),
-        settle(token(1, 1)),
-        settle(token(2, 1)),
-        Settle::new(token(1, 1), &completed(2)),
-    ];
-    let applied = store.settle_together(&ends).await.unwrap();
+    let ends = [token(1, 2), token(1, 1), token(2, 1), token(1, 1)];
+    let applied = settle_together(&store, ends).await;
     assert_eq!(applied, [false, true, true, false]);
     server.inspect().await;
-    assert_eq!(
-        store.settle(&ends[3]).await.unwrap(),
-        Settled::Fenced(Phase::Completed)
-    );
-    assert_eq!(store.settle(&ends[1]).await.unwrap(), Settled::AlreadyApplied);
+    let again = store.settle(&settle(ends[3])).await.unwrap();
+    assert_eq!(again, Settled::AlreadyApplied);
 }
 
 /// What stands there already, of whatever type, stays as it is, and is nobody else's trouble.
@@ -131,10 +138,10 @@ async fn what_stands_there_is_not_touched_and_harms_nobody() {
     server.tell::<()>(&list).await;
     server.tell::<()>(&rubbish).await;
     let claims = [begin(0, 1), begin(1, 1), begin(2, 1), begin(3, 1)];
-    let taken = store.begin_together(&claims).await.unwrap();
+    let taken = begin_together(&store, &claims).await;
     assert_eq!(taken, [true, false, false, true]);
-    let ends = [1, 0, 2, 4, 3].map(|key| settle(token(key, 1)));
-    let applied = store.settle_together(&ends).await.unwrap();
+    let ends = [1, 0, 2, 4, 3].map(|key| token(key, 1));
+    let applied = settle_together(&store, ends).await;
     assert_eq!(applied, [false, true, false, false, true]);
     let kind = redis::cmd("TYPE").arg(key_of(&server, 1)).take();
     assert_eq!(server.tell::<String>(&kind).await, "list");
@@ -158,7 +165,7 @@ async fn an_index_that_refuses_leaves_all_as_it_was() {
     let mut server = server().await;
     let store = server.store().server().clone();
     let claims = [begin(1, 1), begin(2, 1)];
-    assert_eq!(store.begin_together(&claims).await.unwrap(), [true, true]);
+    assert_eq!(begin_together(&store, &claims).await, [true, true]);
     let aside = store.key("aside");
     let watch = store.key("watch");
     let turn = async |server: &mut Server, from: &[u8], to: &[u8]| {
@@ -169,9 +176,9 @@ async fn an_index_that_refuses_leaves_all_as_it_was() {
     let rubbish = redis::cmd("SET").arg(&watch).arg("rubbish").take();
     server.tell::<()>(&rubbish).await;
     let more = [begin(3, 1), begin(1, 2), begin(4, 1)];
-    assert_eq!(store.begin_together(&more).await.unwrap(), [false; 3]);
-    let ends = [settle(token(1, 1)), settle(token(2, 1))];
-    assert_eq!(store.settle_together(&ends).await.unwrap(), [false; 2]);
+    assert_eq!(begin_together(&store, &more).await, [false; 3]);
+    let ends = [token(1, 1), token(2, 1)];
+    assert_eq!(settle_together(&store, ends).await, [false; 2]);
     for (key, left) in [
         (1, Some(Phase::Armed)),
         (2, Some(Phase::Armed)),
@@ -191,25 +198,17 @@ async fn a_command_that_is_refused_leaves_record_and_index_agreeing() {
         let mut server = server().await;
         let own = server.store().server().clone();
         let claims = [begin(1, 1), begin(2, 1)];
-        assert_eq!(own.begin_together(&claims).await.unwrap(), [true, true]);
+        assert_eq!(begin_together(&own, &claims).await, [true, true]);
         let restricted = refuse(&mut server, command).await;
         let restricted = restricted.server();
         let more = [begin(3, 1), begin(4, 1)];
         // one by one, where they may not be taken in one go
         let may = command != "zadd";
-        assert_eq!(
-            restricted.begin_together(&more).await.unwrap(),
-            [may; 2],
-            "{command}"
-        );
+        assert_eq!(begin_together(restricted, &more).await, [may; 2], "{command}");
         server.inspect().await;
-        let ends = [settle(token(1, 1)), settle(token(2, 1))];
+        let ends = [token(1, 1), token(2, 1)];
         let may = command == "msetnx";
-        assert_eq!(
-            restricted.settle_together(&ends).await.unwrap(),
-            [may; 2],
-            "{command}"
-        );
+        assert_eq!(settle_together(restricted, ends).await, [may; 2], "{command}");
         server.inspect().await;
         let left = if may { Phase::Completed } else { Phase::Armed };
         assert_eq!(phase(server.store(), 1).await, Some(left), "{command}");
@@ -217,10 +216,15 @@ async fn a_command_that_is_refused_leaves_record_and_index_agreeing() {
 }
 
 #[derive(Clone, Debug)]
+enum Kind {
+    Begin(Begin),
+    /// With one of the tokens that were handed out so far, or were forged; how it ended.
+    Settle(Index, u8),
+}
+
+#[derive(Clone, Debug)]
 enum Round {
-    Begin(Vec<Begin>),
-    /// With tokens that were handed out so far, and forged ones; how each ended.
-    Settle(Vec<(Index, u8)>),
+    Together(Vec<Kind>),
     Release(Index),
     Forge(Index),
     Wait(u8),
@@ -239,16 +243,34 @@ fn a_begin() -> impl Strategy<Value = Begin> {
 }
 
 fn a_round() -> impl Strategy<Value = Round> {
-    let some = 1..7;
+    let begin = || a_begin().prop_map(Kind::Begin);
+    let settle = || (any::<Index>(), 0u8..3).prop_map(|(token, body)| Kind::Settle(token, body));
+    let some = || 1..7;
     prop_oneof![
-        4 => proptest::collection::vec(a_begin(), some.clone()).prop_map(Round::Begin),
-        4 => proptest::collection::vec((any::<Index>(), 0u8..3), some).prop_map(Round::Settle),
+        2 => proptest::collection::vec(begin(), some()).prop_map(Round::Together),
+        2 => proptest::collection::vec(settle(), some()).prop_map(Round::Together),
+        4 => proptest::collection::vec(prop_oneof![begin(), settle()], some()).prop_map(Round::Together),
         1 => any::<Index>().prop_map(Round::Release),
         1 => any::<Index>().prop_map(Round::Forge),
         1 => (0u8..90).prop_map(Round::Wait),
         1 => Just(Round::Sweep),
         1 => Just(Round::Collect),
     ]
+}
+
+/// A step with its token.
+enum Asked {
+    Begin(Begin),
+    Settle(Token, Settlement),
+}
+
+impl Asked {
+    fn step(&self) -> Step {
+        match self {
+            Self::Begin(begin) => Step::Begin(*begin),
+            Self::Settle(token, how) => Step::Settle(Settle::new(*token, how)),
+        }
+    }
 }
 
 /// A server beside a model, with one clock.
@@ -273,14 +295,7 @@ impl Pair {
     async fn go(&mut self, round: Round) {
         let store = self.server.store().server().clone();
         match round {
-            Round::Begin(begins) => self.begin(&begins).await,
-            Round::Settle(ends) => {
-                let ends: Vec<_> = ends
-                    .into_iter()
-                    .map(|(token, body)| (*token.get(&self.tokens), completed(body)))
-                    .collect();
-                self.settle(&ends).await;
-            }
+            Round::Together(kinds) => self.together(kinds).await,
             Round::Release(token) => {
                 let token = *token.get(&self.tokens);
                 let released = store.settle(&Settle::new(token, &Settlement::Released)).await;
@@ -309,61 +324,74 @@ impl Pair {
         self.compare().await;
     }
 
-    /// Exactly what is first at a free key is taken; the rest goes alone after that.
-    async fn begin(&mut self, begins: &[Begin]) {
+    /// Exactly what the short ways are for takes them: a begin that is the first at a free key, a settlement that is the first of an
+    /// armed claim's owner. The rest goes alone after that.
+    async fn together(&mut self, kinds: Vec<Kind>) {
         let store = self.server.store().server().clone();
-        let mut expected = Vec::new();
-        for (place, begin) in begins.iter().enumerate() {
-            let earlier = begins[..place].iter().any(|other| other.key == begin.key);
-            expected.push(!earlier && self.model.get(begin.key).await.unwrap().is_none());
-        }
-        let taken = store.begin_together(begins).await.unwrap();
-        assert_eq!(taken, expected);
+        let asked: Vec<_> = kinds
+            .into_iter()
+            .map(|kind| match kind {
+                Kind::Begin(begin) => Asked::Begin(begin),
+                Kind::Settle(token, body) => Asked::Settle(*token.get(&self.tokens), completed(body)),
+            })
+            .collect();
+        let expected = self.expected(&asked).await;
+        let steps: Vec<_> = asked.iter().map(Asked::step).collect();
+        assert_eq!(store.together(&steps).await.unwrap(), expected);
         for first in [true, false] {
-            for (begin, _) in begins.iter().zip(&taken).filter(|(_, taken)| **taken == first) {
-                let modelled = self.model.begin(*begin).await.unwrap();
-                if let Begun::Acquired(token) = modelled {
-                    self.tokens.push(token);
+            for (asked, done) in asked.iter().zip(&expected) {
+                if *done == first {
+                    self.compare_one(&store, asked, *done).await;
                 }
-                let begun = if first {
-                    Begun::Acquired(Token {
-                        key: begin.key,
-                        epoch: 1,
-                        owner: begin.owner,
-                    })
-                } else {
-                    store.begin(begin).await.unwrap()
-                };
-                assert_eq!(begun, modelled);
             }
         }
     }
 
-    /// Exactly what is the first of its armed claim's owner is applied; the rest goes alone after that.
-    async fn settle(&mut self, ends: &[(Token, Settlement)]) {
-        let store = self.server.store().server().clone();
-        let mut expected = Vec::new();
-        for (place, (token, _)) in ends.iter().enumerate() {
-            let earlier = ends[..place].iter().any(|(other, _)| other == token);
-            let record = self.model.get(token.key).await.unwrap();
-            let held = record.is_some_and(|record| {
-                (record.phase, record.epoch, record.owner) == (Phase::Armed, token.epoch, token.owner)
-            });
-            expected.push(held && !earlier);
+    async fn expected(&self, asked: &[Asked]) -> Vec<bool> {
+        let mut expected = vec![false; asked.len()];
+        let mut seen = BTreeSet::new();
+        for (place, asked) in asked.iter().enumerate() {
+            if let Asked::Begin(begin) = asked {
+                let free = self.model.get(begin.key).await.unwrap().is_none();
+                expected[place] = seen.insert(begin.key) && free;
+            }
         }
-        let steps: Vec<_> = ends.iter().map(|(token, how)| Settle::new(*token, how)).collect();
-        let applied = store.settle_together(&steps).await.unwrap();
-        assert_eq!(applied, expected);
-        for first in [true, false] {
-            for (place, (token, how)) in ends.iter().enumerate() {
-                if applied[place] != first {
-                    continue;
+        for (place, asked) in asked.iter().enumerate() {
+            if let Asked::Settle(token, _) = asked {
+                let record = self.model.get(token.key).await.unwrap();
+                let held = record.is_some_and(|record| {
+                    (record.phase, record.epoch, record.owner) == (Phase::Armed, token.epoch, token.owner)
+                });
+                expected[place] = held && seen.insert(token.key);
+            }
+        }
+        expected
+    }
+
+    /// The answer of the model, and the store's: in the batch, or alone.
+    async fn compare_one(&mut self, store: &Handle, asked: &Asked, done: bool) {
+        match asked {
+            Asked::Begin(begin) => {
+                let modelled = self.model.begin(*begin).await.unwrap();
+                if let Begun::Acquired(token) = modelled {
+                    self.tokens.push(token);
                 }
+                let first = Token {
+                    key: begin.key,
+                    epoch: 1,
+                    owner: begin.owner,
+                };
+                let begun = match done {
+                    true => Begun::Acquired(first),
+                    false => store.begin(begin).await.unwrap(),
+                };
+                assert_eq!(begun, modelled);
+            }
+            Asked::Settle(token, how) => {
                 let modelled = self.model.settle(*token, how).await.unwrap();
-                let settled = if first {
-                    Settled::Applied
-                } else {
-                    store.settle(&steps[place]).await.unwrap()
+                let settled = match done {
+                    true => Settled::Applied,
+                    false => store.settle(&Settle::new(*token, how)).await.unwrap(),
                 };
                 assert_eq!(settled, modelled);
             }

@@ -16,6 +16,8 @@
 //!
 //! * **Atomic over processes**: every transition is one Lua script, which reads the record, decides by core's rule, and writes record
 //!   and indexes. The scripts are files in `src/lua`, run by their hash, and by their text on a server that does not know them.
+//! * **What waits together goes together**: begins and settlements that come while others are under way share one script, which decides
+//!   each as if it were alone. Nobody waits for that: who finds the server idle asks at once.
 //! * **Time is the server's** (`TIME`), in microseconds.
 //! * **Armed and unknown records never expire**: they are written without a time to live, whatever they had before. The folk recipe,
 //!   `SET NX PX`, lets a claim lapse while the charge is on its way.
@@ -45,7 +47,8 @@
 //!
 //! # If a future is dropped
 //!
-//! Before its first poll nothing was sent. After it, the step may or may not have happened.
+//! Before its first poll nothing was sent. After it, the step may or may not have happened. The others in one script with it are not
+//! touched.
 
 pub mod cache;
 mod connection;

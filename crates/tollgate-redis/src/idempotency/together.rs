@@ -17,26 +17,24 @@ use tollgate_core::store::idempotency::{Begin, Begun, RecordKey, Settled};
 use tollgate_core::store::together::{self, Batch, Limits};
 use tollgate_core::store::{Boxed, StoreError};
 
-/// The server does nothing else while a script runs: some 5 µs a step, and what it takes to copy the answers.
+/// The server does nothing else while a script runs: some 5 µs a step, and what it takes to copy the answers. While one runs, its
+/// callers prepare the next.
 const LIMITS: Limits = Limits {
-    at_once: 1,
+    at_once: 2,
     steps: 64,
     bytes: 256 << 10,
     patience: Duration::from_millis(100),
 };
+
+/// So many steps wait before a second script is sent: a script costs the server as much as one or two steps, and on a disk a flush.
+const BESIDE: usize = 16;
 
 /// What waits for a server.
 pub(crate) struct Together(together::Together<Steps>);
 
 impl Together {
     pub(crate) fn at(server: &Server) -> Self {
-        let e = |n: &str, d: usize| std::env::var(n).ok().and_then(|v| v.parse().ok()).unwrap_or(d);
-        let limits = Limits {
-            at_once: e("AT_ONCE", 1),
-            steps: e("STEPS", 64),
-            ..LIMITS
-        };
-        Self(together::Together::new(Steps(server.clone()), limits))
+        Self(together::Together::new(Steps(server.clone()), LIMITS))
     }
 
     pub(super) fn begin(&self, begin: Begin) -> Boxed<Begun> {
@@ -114,6 +112,10 @@ impl Batch for Steps {
             Step::Begin(_) => 512,
             Step::Settle(settle) => 512 + settle.answer.len(),
         }
+    }
+
+    fn beside(&self) -> usize {
+        BESIDE
     }
 }
 

@@ -17,17 +17,15 @@ use tollgate_core::store::idempotency::{Begin, Begun, RecordKey, Settled};
 use tollgate_core::store::together::{self, Batch, Limits};
 use tollgate_core::store::{Boxed, StoreError};
 
-/// The server does nothing else while a script runs: some 5 µs a step, and what it takes to copy the answers. While one runs, its
-/// callers prepare the next.
+/// The server does nothing else while a script runs: some 5 µs a step, and what it takes to copy the answers. A second one is sent
+/// meanwhile only for many: a script by itself costs the server as much as a step or two, and on a disk a flush.
 const LIMITS: Limits = Limits {
     at_once: 2,
+    beside: 16,
     steps: 64,
     bytes: 256 << 10,
     patience: Duration::from_millis(100),
 };
-
-/// So many steps wait before a second script is sent: a script costs the server as much as one or two steps, and on a disk a flush.
-const BESIDE: usize = 16;
 
 /// What waits for a server.
 pub(crate) struct Together(together::Together<Steps>);
@@ -112,10 +110,6 @@ impl Batch for Steps {
             Step::Begin(_) => 512,
             Step::Settle(settle) => 512 + settle.answer.len(),
         }
-    }
-
-    fn beside(&self) -> usize {
-        BESIDE
     }
 }
 

@@ -10,7 +10,7 @@ use tollgate_core::store::{StoreError, StoreErrorKind};
 pub enum ConnectError {
     /// The URL cannot be read.
     #[error(
-        "this is no Redis URL that can be used (redis://host:port/db; this build speaks no TLS): {reason}"
+        "this is no Redis URL that can be used (redis://host:port/db, or rediss://… where the driver was built with TLS): {reason}"
     )]
     Url {
         /// What is wrong with it.

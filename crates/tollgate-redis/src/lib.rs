@@ -36,7 +36,8 @@
 //! * Everything of one prefix lies in one slot of a cluster (`{prefix}` is the hash tag), because an index changes together with its
 //!   records. This crate speaks to one node; connect to the one that has the slot. To spread over nodes, use several prefixes.
 //! * Instants end in the year 2255, where Lua's numbers end.
-//! * It speaks no TLS: put a tunnel or a private network between.
+//! * It speaks TLS (`rediss://…`) only if the driver does: turn on the feature `tokio-rustls-comp` of the crate `redis` in your own
+//!   `Cargo.toml`, and install one of rustls' crypto providers when your process starts.
 //!
 //! # Ports that it does not take
 //!

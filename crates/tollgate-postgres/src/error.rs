@@ -78,6 +78,8 @@ pub enum NotSettled {
     Store(#[from] StoreError),
 }
 
+const READ_ONLY: &str = "the database is read-only: is it a standby?";
+
 /// A failed step, and how far it had come.
 #[derive(Debug)]
 pub(crate) enum Failure {
@@ -91,6 +93,8 @@ pub(crate) enum Failure {
     Contended,
     /// The server would forget the claim in a crash.
     Forgetful,
+    /// The server takes no writes, and need not know the latest.
+    ReadOnly,
 }
 
 impl Failure {
@@ -99,7 +103,7 @@ impl Failure {
         let lost = match &self {
             Self::Write(error) => is_answer_lost(error),
             Self::Silent => true,
-            Self::Before(_) | Self::Contended | Self::Forgetful => false,
+            Self::Before(_) | Self::Contended | Self::Forgetful | Self::ReadOnly => false,
         };
         let error = self.inside();
         if lost { error.possibly_applied() } else { error }
@@ -111,6 +115,7 @@ impl Failure {
             Self::Before(error) | Self::Write(error) => store_error(error),
             Self::Silent => StoreError::unavailable("the database did not answer in time"),
             Self::Contended => StoreError::unavailable("too many others write the same record"),
+            Self::ReadOnly => StoreError::unavailable(READ_ONLY),
             Self::Forgetful => StoreError::new(
                 StoreErrorKind::Unsupported,
                 "the server has synchronous_commit = off: it would forget an acknowledged claim in a crash",
@@ -125,7 +130,7 @@ impl Failure {
                 matches!(error, sqlx::Error::Database(_)) && !is_answer_lost(error)
             }
             Self::Silent => false,
-            Self::Contended | Self::Forgetful => true,
+            Self::Contended | Self::Forgetful | Self::ReadOnly => true,
         }
     }
 
@@ -199,10 +204,7 @@ fn kind_of(code: &str) -> (StoreErrorKind, &'static str) {
         _ if code.starts_with("22") || code.starts_with("54") => {
             (StoreErrorKind::Unsupported, "the database cannot hold this")
         }
-        "25006" => (
-            StoreErrorKind::Unavailable,
-            "the database is read-only: is it a standby?",
-        ),
+        "25006" => (StoreErrorKind::Unavailable, READ_ONLY),
         _ => (StoreErrorKind::Unavailable, "the database failed"),
     }
 }

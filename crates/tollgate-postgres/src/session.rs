@@ -37,6 +37,14 @@ macro_rules! forgetful {
 }
 pub(crate) use forgetful;
 
+/// Whether the server takes no writes, as a standby does: what it knows may be of yesterday.
+macro_rules! read_only {
+    () => {
+        "current_setting('transaction_read_only') = 'on'"
+    };
+}
+pub(crate) use read_only;
+
 /// The server's time and whether it would forget, once per statement. A part of a `with`.
 macro_rules! clock {
     () => {

@@ -42,6 +42,10 @@ pub(super) async fn apply<T>(
 ) -> Result<T, Failure> {
     for _ in 0..PATIENCE {
         let found = load(connection, key).await?;
+        // a standby's answer would be yesterday's, also where it changes nothing
+        if found.read_only {
+            return Err(Failure::ReadOnly);
+        }
         let (change, answer) = decide(found.record.as_ref(), found.now);
         let written = match change {
             Change::Keep => return Ok(answer),

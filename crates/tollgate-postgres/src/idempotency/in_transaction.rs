@@ -31,8 +31,8 @@ impl Postgres {
     /// Where answers are sealed (`tollgate_core::store::idempotency::seal`), hand over what `Sealed::seal` makes of the settlement.
     ///
     /// Use `read committed`, the default. At `repeatable read` and above a transaction whose snapshot is older than the last renewal of the
-    /// claim's lease cannot write the record any more: it fails here, commits nothing, and so does every later try that takes longer than a
-    /// third of a lease.
+    /// claim's lease, or than the first repeat that waits for the claim to end, cannot write the record any more: it fails here, commits
+    /// nothing, and so does every later try that takes longer than a third of a lease.
     ///
     /// # What a failure leaves
     ///

@@ -15,6 +15,7 @@ use tollgate_core::store::idempotency::{
 pub(super) struct Found {
     pub(super) now: Timestamp,
     pub(super) forgetful: bool,
+    pub(super) read_only: bool,
     pub(super) version: Option<Version>,
     pub(super) record: Option<Record>,
 }
@@ -27,7 +28,7 @@ pub(super) struct Version {
 }
 
 /// Where the columns of a record begin in the rows of `LOAD`.
-const RECORD: usize = 4;
+const RECORD: usize = 5;
 
 pub(super) type Statement<'q> = Query<'q, sqlx::Postgres, PgArguments>;
 
@@ -54,16 +55,17 @@ where
 
 /// Reads the row of `LOAD`.
 pub(super) fn found(row: &PgRow) -> Result<Found, Failure> {
-    let version = match get(row, 2)? {
+    let version = match get(row, 3)? {
         Some(xmin) => Some(Version {
             xmin,
-            awaited: get(row, 3)?,
+            awaited: get(row, 4)?,
         }),
         None => None,
     };
     Ok(Found {
         now: instant(get(row, 0)?),
         forgetful: get(row, 1)?,
+        read_only: get(row, 2)?,
         record: version.as_ref().map(|_| record(row, RECORD)).transpose()?,
         version,
     })

@@ -3,7 +3,7 @@
 //! Each of the rule's transitions that a guarded call goes through is one guarded statement: it writes if its `where` says that the rule
 //! would, and nothing otherwise. Then the general way has to be gone: [`LOAD`], the rule, then [`UPDATE`], [`INSERT`] or [`REMOVE`].
 
-use crate::session::{clock, forgetful, later, read_once, time};
+use crate::session::{clock, forgetful, later, read_once, read_only, time};
 
 /// How many outcomes of a tenant are unknown, at most so many. A doubt stands where an outcome is unknown, and nowhere else.
 macro_rules! open_of {
@@ -30,6 +30,8 @@ pub(super) const LOAD: &str = concat!(
     time!(),
     ", ",
     forgetful!(),
+    ", ",
+    read_only!(),
     ", held.xmin::text, awaited, ",
     columns!(),
     " from (select) as always left join tollgate.idempotency as held on key = $1"

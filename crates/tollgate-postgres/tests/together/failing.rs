@@ -74,6 +74,34 @@ fn a_lost_race_is_run_again_by_each() {
     });
 }
 
+/// What a server knows that takes no writes, a standby for instance, may be of yesterday: it decides nothing, however many ask it.
+#[test]
+fn a_read_only_server_answers_none_of_them() {
+    block_on(async {
+        let database = Database::fresh().await;
+        let store = database.store().await;
+        claimed(&store, 0..20).await;
+        for number in 0..10 {
+            store.settle(token(number, 1), &answer(number, 9)).await.unwrap();
+        }
+        let demote = format!("alter database {} set default_transaction_read_only = on", database.name);
+        database.run(&demote).await;
+        let demoted = Postgres::connect(&database.url(), Settings::new()).await.unwrap();
+        let refused = |error: StoreError| {
+            assert_eq!(
+                (error.kind(), error.may_have_happened()),
+                (StoreErrorKind::Unavailable, false)
+            );
+        };
+        for begun in all((0..40).map(|number| demoted.begin(begin(number, 2)))).await {
+            refused(begun.unwrap_err());
+        }
+        for settled in all((0..40).map(|number| demoted.settle(token(number, 1), &answer(number, 9)))).await {
+            refused(settled.unwrap_err());
+        }
+    });
+}
+
 /// The connection is cut at each message of the statement's: whole or not at all, for all its steps, and each is told so.
 async fn cut_everywhere(kind: Kind) {
     for place in [Cut::Request as fn(usize) -> Cut, Cut::Answer] {

@@ -5,6 +5,7 @@ mod failing;
 mod lane;
 #[path = "../support/mod.rs"]
 mod support;
+mod waiters;
 mod watch;
 
 use lane::{Taken, all, answer, begin, claimed, hold, in_time, key, token};

@@ -84,7 +84,10 @@ fn a_read_only_server_answers_none_of_them() {
         for number in 0..10 {
             store.settle(token(number, 1), &answer(number, 9)).await.unwrap();
         }
-        let demote = format!("alter database {} set default_transaction_read_only = on", database.name);
+        let demote = format!(
+            "alter database {} set default_transaction_read_only = on",
+            database.name
+        );
         database.run(&demote).await;
         let demoted = Postgres::connect(&database.url(), Settings::new()).await.unwrap();
         let refused = |error: StoreError| {

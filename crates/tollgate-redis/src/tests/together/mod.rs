@@ -1,5 +1,6 @@
 //! Many steps in one script: whatever is in it, each is decided as if it had been asked alone, in its turn.
 
+mod forms;
 mod model;
 
 use super::server::Server;

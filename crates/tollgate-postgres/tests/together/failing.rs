@@ -4,6 +4,7 @@ use crate::lane::{Taken, all, answer, begin, claimed, hold, key, token};
 use crate::support::proxy::{Cut, Proxy};
 use crate::support::{Database, block_on};
 use sqlx::{Connection, Executor};
+use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use std::time::Duration;
 use tollgate_core::store::idempotency::{Begun, IdempotencyStore, Phase, Settled};
 use tollgate_core::store::{StoreError, StoreErrorKind};
@@ -101,6 +102,40 @@ fn a_read_only_server_answers_none_of_them() {
         }
         for settled in all((0..40).map(|number| demoted.settle(token(number, 1), &answer(number, 9)))).await {
             refused(settled.unwrap_err());
+        }
+    });
+}
+
+/// A server that would forget what it acknowledges takes no claim of many, as it takes none of one, and still says what stands.
+#[test]
+fn a_forgetful_server_takes_none_of_them() {
+    block_on(async {
+        let database = Database::fresh().await;
+        let store = database.store().await;
+        claimed(&store, 0..20).await;
+        for number in 0..10 {
+            store.settle(token(number, 1), &answer(number, 9)).await.unwrap();
+        }
+        let asked = AtomicU32::new(0);
+        let forgets = Settings::new().dangerous_before_each_step(move || {
+            let is_first = asked.fetch_add(1, SeqCst) == 0; // which opens the store
+            format!("set synchronous_commit = {}", if is_first { "on" } else { "off" })
+        });
+        let forgets = Postgres::connect(&database.url(), forgets).await.unwrap();
+        let begun = all((0..40).map(|number| forgets.begin(begin(number, 2)))).await;
+        for (number, begun) in (0..).zip(begun) {
+            match begun {
+                Ok(Begun::Replay(_)) => assert!(number < 10),
+                Ok(Begun::InFlight { .. }) => assert!((10..20).contains(&number)),
+                Err(error) => assert_eq!(
+                    (number >= 20, error.kind(), error.may_have_happened()),
+                    (true, StoreErrorKind::Unsupported, false)
+                ),
+                Ok(other) => panic!("{number}: {other:?}"),
+            }
+        }
+        for number in 20..40 {
+            assert!(store.get(key(number)).await.unwrap().is_none(), "{number}");
         }
     });
 }

@@ -132,7 +132,9 @@ pub(super) const SETTLE: &str = concat!(
 ///
 /// It finds and locks each row as it stands now, fence and all, and then writes what it locked: an insert that always meets the row. It is
 /// written so, and not as an `update … from`, because an upsert finds its row by the key's index, whatever the planner thinks. A join it
-/// may turn into a walk through the whole table, and where a plan is made and kept while the table is small, it does.
+/// may turn into a walk through the whole table, and where a plan is made and kept while the table is small, it does. To find the row that
+/// it locks, the planner takes the index, too, unless the table has no more than a few pages when the plan is made. Such a plan is kept
+/// until the table is analyzed, and walks once for each step.
 pub(super) const SETTLE_TOGETHER: &str = concat!(
     "insert into tollgate.idempotency (key, phase, epoch, owner, fingerprint, tenant, lease_until, retention, doubt, executed, \
         answer_ok, answer_status, answer_head, answer_body, changed_at, expires_at) \

@@ -1,6 +1,6 @@
 //! The outcome within the caller's transaction.
 
-use super::settle;
+use super::store::settle;
 use crate::Postgres;
 use crate::error::{Failure, NotSettled};
 use sqlx::PgConnection;

@@ -4,7 +4,8 @@
 //! by `None`: that step goes the general way, by itself.
 
 use super::rows::Statement;
-use super::{claim, columns, phase, settle, statements};
+use super::statements;
+use super::store::{claim, columns, phase, settle};
 use crate::error::Failure;
 use crate::pool::Pool;
 use crate::session::{micros, signed};

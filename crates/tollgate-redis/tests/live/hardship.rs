@@ -1,52 +1,17 @@
 //! What a server goes through: no memory left, scripts forgotten, a password that changes, values at the edge.
 
+use crate::sample::{HOUR, answer, begin, claim};
 use crate::server::{SAFE, Server, at, fresh, patient, prefix};
 use std::error::Error;
 use std::num::NonZeroU32;
 use std::time::Duration;
 use tollgate_core::store::idempotency::{
-    Begin, Begun, Completion, Envelope, Evidence, Fingerprint, Held, IdempotencyStore, Owner, Phase,
-    RecordKey, Resolution, Resolve, Resolved, Settled, Settlement, Tenant, Token,
+    Begin, Begun, Evidence, Held, IdempotencyStore, Owner, Phase, Resolution, Resolve, Resolved, Settled,
+    Token,
 };
 use tollgate_core::store::quota::{Quota, QuotaKey, QuotaStore, Take, Taken};
 use tollgate_core::store::{StoreError, StoreErrorKind};
-use tollgate_redis::{Failure, Redis};
-
-const HOUR: Duration = Duration::from_secs(3600);
-
-fn begin(key: u32) -> Begin {
-    let mut name = [0; 32];
-    name[..4].copy_from_slice(&key.to_be_bytes());
-    Begin {
-        key: RecordKey::new(name),
-        fingerprint: Fingerprint::new([1; 32]),
-        owner: Owner(7),
-        lease: HOUR,
-        retention: HOUR,
-        arm: true,
-        tenant: Tenant::NONE,
-        most_open: u32::MAX,
-    }
-}
-
-async fn claim(store: &Redis, begin: Begin) -> Token {
-    match store.begin(begin).await.unwrap() {
-        Begun::Acquired(token) => token,
-        other => panic!("the key is free, but {other:?}"),
-    }
-}
-
-fn answer(bytes: usize) -> Settlement {
-    Settlement::Completed(Completion {
-        executed: true,
-        envelope: Some(Envelope {
-            ok: true,
-            status: 201,
-            head: None,
-            body: vec![7; bytes].into(),
-        }),
-    })
-}
+use tollgate_redis::Failure;
 
 fn failure(error: &StoreError) -> Option<&Failure> {
     error.source().and_then(|source| source.downcast_ref())

@@ -9,5 +9,6 @@ mod loss;
 mod opening;
 mod proxy;
 mod rounds;
+mod sample;
 mod server;
 mod together;

@@ -1,12 +1,12 @@
 //! What a guarded call costs: two commands, two round trips.
 
+use crate::sample;
 use crate::server::{SAFE, Server, at, prefix};
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tollgate_core::store::idempotency::{
-    Begin, Begun, Completion, Fingerprint, Held, IdempotencyStore, Owner, RecordKey, Settled, Settlement,
-    Tenant,
+    Begin, Begun, Completion, Held, IdempotencyStore, Settled, Settlement,
 };
 use tollgate_core::store::memory::MemoryIdempotency;
 use tollgate_core::{Secret, Secrets};
@@ -48,16 +48,10 @@ impl Monitor {
     }
 }
 
-fn begin(key: u8, arm: bool) -> Begin {
+fn begin(key: u32, arm: bool) -> Begin {
     Begin {
-        key: RecordKey::new([key; 32]),
-        fingerprint: Fingerprint::new([1; 32]),
-        owner: Owner(7),
-        lease: Duration::from_secs(60),
-        retention: Duration::from_secs(600),
         arm,
-        tenant: Tenant::NONE,
-        most_open: u32::MAX,
+        ..sample::begin(key)
     }
 }
 
@@ -69,7 +63,7 @@ fn done() -> Settlement {
 }
 
 /// Begins, arms if asked to, and settles.
-async fn guarded(store: &impl IdempotencyStore, key: u8, arm_at_begin: bool) {
+async fn guarded(store: &impl IdempotencyStore, key: u32, arm_at_begin: bool) {
     let Begun::Acquired(token) = store.begin(begin(key, arm_at_begin)).await.unwrap() else {
         panic!("the key is free")
     };

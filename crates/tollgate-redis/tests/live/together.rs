@@ -1,6 +1,7 @@
 //! Steps that wait at the same moment, in one script: asked as callers ask, at the same time.
 
 use crate::proxy::{Loss, Proxy};
+use crate::sample::{answer, begin};
 use crate::server::{SAFE, Server, at, patient_settings, prefix};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -8,40 +9,10 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tollgate_core::store::StoreErrorKind;
 use tollgate_core::store::idempotency::{
-    Begin, Begun, Completion, Envelope, Fingerprint, IdempotencyStore, Owner, Phase, RecordKey, Settled,
-    Settlement, Tenant, Token,
+    Begin, Begun, IdempotencyStore, Owner, Phase, RecordKey, Settled, Token,
 };
 use tollgate_redis::Redis;
 use tollgate_testkit::linear::{explain, overlaps, together};
-
-const HOUR: Duration = Duration::from_secs(3600);
-
-fn begin(key: u32, owner: u128) -> Begin {
-    let mut name = [7; 32];
-    name[..4].copy_from_slice(&key.to_be_bytes());
-    Begin {
-        key: RecordKey::new(name),
-        fingerprint: Fingerprint::new([1; 32]),
-        owner: Owner(owner),
-        lease: HOUR,
-        retention: HOUR,
-        arm: true,
-        tenant: Tenant::NONE,
-        most_open: u32::MAX,
-    }
-}
-
-fn completed(bytes: usize) -> Settlement {
-    Settlement::Completed(Completion {
-        executed: true,
-        envelope: Some(Envelope {
-            ok: true,
-            status: 201,
-            head: None,
-            body: vec![7; bytes].into(),
-        }),
-    })
-}
 
 /// All of them at the same time, each in a task of its own; the answers in the order of the questions.
 async fn at_once<A: Send + 'static, F>(asked: impl IntoIterator<Item = F>) -> Vec<A>
@@ -83,7 +54,12 @@ async fn many_callers_share_few_scripts_and_each_key_has_one_winner() {
     let server = Server::start(&SAFE);
     let store = at(&server.url(), &prefix()).await;
     let claims: Vec<_> = (0..KEYS)
-        .flat_map(|key| (1..=OWNERS).map(move |owner| begin(key, owner)))
+        .flat_map(|key| {
+            (1..=OWNERS).map(move |owner| Begin {
+                owner: Owner(owner),
+                ..begin(key)
+            })
+        })
         .collect();
     let begun = at_once(claims.iter().map(|claim| store.begin(*claim))).await;
     let mut winners: HashMap<RecordKey, Token> = HashMap::new();
@@ -104,7 +80,7 @@ async fn many_callers_share_few_scripts_and_each_key_has_one_winner() {
             owner: claim.owner,
             ..winners[&claim.key]
         };
-        store.settle(token, &completed(30))
+        store.settle(token, &answer(30))
     });
     let settled = at_once(ends).await;
     for (claim, settled) in claims.iter().zip(settled) {
@@ -129,14 +105,14 @@ async fn many_callers_share_few_scripts_and_each_key_has_one_winner() {
 async fn large_answers_are_written_whole() {
     let server = Server::start(&SAFE);
     let store = at(&server.url(), &prefix()).await;
-    let claims: Vec<_> = (0..60).map(|key| begin(key, 1)).collect();
+    let claims: Vec<_> = (0..60).map(begin).collect();
     let begun = at_once(claims.iter().map(|claim| store.begin(*claim))).await;
     let ends = begun.into_iter().enumerate().map(|(number, begun)| {
         let Ok(Begun::Acquired(token)) = begun else {
             panic!("{begun:?}");
         };
         // up to 600 kB
-        store.settle(token, &completed(number * 10_000))
+        store.settle(token, &answer(number * 10_000))
     });
     let settled = at_once(ends).await;
     assert!(
@@ -157,15 +133,15 @@ async fn large_answers_are_written_whole() {
 async fn a_server_without_memory_refuses_each() {
     let server = Server::start(&SAFE);
     let store = at(&server.url(), &prefix()).await;
-    let Begun::Acquired(token) = store.begin(begin(0, 1)).await.unwrap() else {
+    let Begun::Acquired(token) = store.begin(begin(0)).await.unwrap() else {
         panic!("the key is free");
     };
-    store.settle(token, &completed(10)).await.unwrap();
-    let Begun::Acquired(armed) = store.begin(begin(1, 1)).await.unwrap() else {
+    store.settle(token, &answer(10)).await.unwrap();
+    let Begun::Acquired(armed) = store.begin(begin(1)).await.unwrap() else {
         panic!("the key is free");
     };
     server.tell("CONFIG SET maxmemory 1");
-    let claims: Vec<_> = (0..20).map(|key| begin(key, 1)).collect();
+    let claims: Vec<_> = (0..20).map(begin).collect();
     let begun = at_once(claims.iter().map(|claim| store.begin(*claim))).await;
     for (claim, begun) in claims.iter().zip(begun) {
         match begun {
@@ -182,7 +158,7 @@ async fn a_server_without_memory_refuses_each() {
             }
         }
     }
-    let ends = (0..5).map(|_| store.settle(armed, &completed(10)));
+    let ends = (0..5).map(|_| store.settle(armed, &answer(10)));
     for settled in at_once(ends).await {
         let error = settled.unwrap_err();
         assert_eq!(
@@ -193,7 +169,7 @@ async fn a_server_without_memory_refuses_each() {
     let record = store.get(armed.key).await.unwrap().unwrap();
     assert_eq!(record.phase, Phase::Armed, "the money has moved");
     server.tell("CONFIG SET maxmemory 0");
-    let settled = at_once((0..5).map(|_| store.settle(armed, &completed(10)))).await;
+    let settled = at_once((0..5).map(|_| store.settle(armed, &answer(10)))).await;
     let applied = settled
         .iter()
         .filter(|settled| matches!(settled, Ok(Settled::Applied)));
@@ -207,14 +183,14 @@ async fn batches_go_by_text_to_a_server_that_forgot_them() {
     let store = at(&server.url(), &prefix()).await;
     for round in 0..20 {
         server.tell("SCRIPT FLUSH");
-        let claims = (0..12).map(|key| begin(100 * round + key, 1));
+        let claims = (0..12).map(|key| begin(100 * round + key));
         let begun = at_once(claims.map(|claim| store.begin(claim))).await;
         server.tell("SCRIPT FLUSH");
         let tokens = begun.into_iter().map(|begun| match begun {
             Ok(Begun::Acquired(token)) => token,
             other => panic!("{other:?}"),
         });
-        let settled = at_once(tokens.map(|token| store.settle(token, &completed(1)))).await;
+        let settled = at_once(tokens.map(|token| store.settle(token, &answer(1)))).await;
         assert!(
             settled
                 .iter()
@@ -240,10 +216,10 @@ async fn lose(server: &Server, proxy: &Proxy, loss: Loss, number: usize) -> bool
         .response_timeout(Duration::from_secs(3));
     let proxied = Redis::connect(&proxy.url(), settings).await.unwrap();
     // so that the scripts are known, and each costs one message
-    let known = (0..8).map(|key| proxied.begin(begin(100 + key, 1)));
+    let known = (0..8).map(|key| proxied.begin(begin(100 + key)));
     assert!(at_once(known).await.iter().all(Result::is_ok));
     proxy.lose(loss, number);
-    let claims: Vec<_> = (0..12).map(|key| begin(key, 1)).collect();
+    let claims: Vec<_> = (0..12).map(begin).collect();
     let begun = at_once(claims.iter().map(|claim| proxied.begin(*claim))).await;
     let lost = begun.iter().filter(|begun| begun.is_err()).count();
     assert_eq!(proxy.has_lost(), lost > 0, "{loss:?}");

@@ -4,18 +4,16 @@ mod failing;
 mod histories;
 mod keeping;
 
+use crate::sample::{self, HOUR, claim};
 use crate::server::{prefix, url};
 use std::time::Duration;
 use tollgate_core::store::idempotency::{
-    Begin, Begun, Completion, Envelope, Fingerprint, IdempotencyStore, Owner, RecordKey, Settled, Settlement,
-    Tenant, Token,
+    Begin, Begun, Completion, Envelope, Fingerprint, IdempotencyStore, RecordKey, Settled, Settlement, Token,
 };
 use tollgate_core::store::memory::MemoryIdempotency;
 use tollgate_core::{Secret, Secrets};
 use tollgate_redis::cache::{CacheSettings, CompletedCache};
 use tollgate_testkit::conformance::Subject;
-
-const HOUR: Duration = Duration::from_secs(3600);
 
 /// The deployment's.
 fn secrets() -> Secrets {
@@ -38,13 +36,7 @@ async fn before<St: IdempotencyStore>(inner: St, url: &str, settings: CacheSetti
 fn begin(key: u8) -> Begin {
     Begin {
         key: RecordKey::new([key; 32]),
-        fingerprint: Fingerprint::new([1; 32]),
-        owner: Owner(7),
-        lease: HOUR,
-        retention: HOUR,
-        arm: true,
-        tenant: Tenant::NONE,
-        most_open: u32::MAX,
+        ..sample::begin(0)
     }
 }
 
@@ -57,13 +49,6 @@ fn answer(body: &[u8]) -> Completion {
             head: Some(b"location: /1"[..].into()),
             body: body.into(),
         }),
-    }
-}
-
-async fn claim(store: &impl IdempotencyStore, begin: Begin) -> Token {
-    match store.begin(begin).await.unwrap() {
-        Begun::Acquired(token) => token,
-        other => panic!("the key is free, but {other:?}"),
     }
 }
 

@@ -1,5 +1,6 @@
 //! Begins whose answers are lost, in every way, before and after their lease has lapsed.
 
+use super::stores::{Flaky, How};
 use super::*;
 use std::collections::VecDeque;
 use std::future::{Ready, ready};
@@ -178,6 +179,82 @@ async fn what_was_never_sent_leaves_no_doubt() {
             assert!(next.is_ok(), "{case}: {next:?}");
             assert_eq!((gateway.calls(), gateway.booked()), (1, 1), "{case}");
         }
+    }
+}
+
+/// The claim was made, and its answer lost, and lost again. Nothing was sent, so the key must be free again, without a doubt that
+/// somebody would have to look into; also when its lease has lapsed meanwhile and somebody swept.
+#[tokio::test(start_paused = true)]
+async fn a_claim_of_which_nobody_heard_is_given_back() {
+    for (arm, lapses) in [
+        (ArmPolicy::AtBegin, false),
+        (ArmPolicy::BeforeCall, false),
+        (ArmPolicy::AtBegin, true),
+    ] {
+        let (inner, clock) = store();
+        let store = Flaky::over(inner.clone(), "begin", 2).how(How::Loses(Duration::ZERO));
+        let gateway = Gateway::booking();
+        let layer = IdempotencyLayer::gateway(store, Secrets::ephemeral())
+            .unwrap()
+            .config(IdempotencyConfig::default().arm(arm));
+        let service = layer.layer(gateway.clone());
+        let error = service.clone().oneshot(sale("k", 100)).await.unwrap_err();
+        assert_eq!(error.code(), Some("store-unavailable"));
+        // it stands: who asks now meets it
+        let error = service.clone().oneshot(sale("k", 100)).await.unwrap_err();
+        assert_eq!(error.code(), Some("in-progress"));
+        if lapses {
+            clock.advance(Duration::from_secs(3600));
+            assert_eq!(inner.sweep(10).await.unwrap(), 1);
+            assert_eq!(inner.unresolved(None, 10).await.unwrap().len(), 1);
+        }
+        layer.drain(Duration::from_secs(60)).await.unwrap();
+        assert_eq!(inner.unresolved(None, 10).await.unwrap(), []);
+        assert!(service.oneshot(sale("k", 100)).await.is_ok());
+        assert_eq!((gateway.calls(), gateway.booked()), (1, 1));
+    }
+}
+
+/// As above, for a caller that goes away before the loss is known.
+#[tokio::test(start_paused = true)]
+async fn a_claim_of_which_nobody_hears_any_more_is_given_back() {
+    let inner = store().0;
+    let lost = Flaky::over(inner.clone(), "begin", 1).how(How::Loses(Duration::from_secs(10)));
+    let gateway = Gateway::booking();
+    let layer = IdempotencyLayer::gateway(lost, Secrets::ephemeral()).unwrap();
+    let service = layer.layer(gateway.clone());
+    let call = service.clone().oneshot(sale("k", 100));
+    assert!(tokio::time::timeout(Duration::from_secs(1), call).await.is_err());
+    let error = service.clone().oneshot(sale("k", 100)).await.unwrap_err();
+    assert_eq!(error.code(), Some("in-progress"));
+    layer.drain(Duration::from_secs(60)).await.unwrap();
+    assert!(service.oneshot(sale("k", 100)).await.is_ok());
+    assert_eq!((gateway.calls(), gateway.booked()), (1, 1));
+}
+
+/// It is looked for as long as the store is away, until the store says that there is none; and what stands there by then is another's.
+#[tokio::test(start_paused = true)]
+async fn a_claim_that_was_never_made_is_looked_for_in_vain() {
+    for looks_that_fail in [0, 5] {
+        let inner = store().0;
+        let down = Flaky::over(inner.clone(), "begin get", 2 + looks_that_fail);
+        let gateway = Gateway::booking();
+        let layer = IdempotencyLayer::gateway(down.clone(), Secrets::ephemeral()).unwrap();
+        let service = layer.layer(gateway.clone());
+        let error = service.clone().oneshot(sale("k", 100)).await.unwrap_err();
+        assert_eq!(error.code(), Some("store-unavailable"));
+        loop {
+            sleep(Duration::from_millis(1)).await;
+            if down.failures_left() == 0 {
+                break;
+            }
+        }
+        let second = service.clone().oneshot(sale("k", 100)).await;
+        assert!(second.is_ok(), "{second:?}");
+        assert_eq!(layer.running_calls()[0].doing, Doing::GivingBack);
+        layer.drain(Duration::from_secs(60)).await.unwrap();
+        assert_eq!(service.oneshot(sale("k", 100)).await, second);
+        assert_eq!(gateway.booked(), 1);
     }
 }
 

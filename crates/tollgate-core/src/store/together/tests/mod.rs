@@ -87,6 +87,12 @@ async fn settle() {
     }
 }
 
+/// A queue before such a batch.
+fn queue(limits: Limits) -> (Gates, Together<Gates>) {
+    let gates = Gates::default();
+    (gates.clone(), Together::new(gates, limits))
+}
+
 type Asked = JoinHandle<Result<u32, StoreError>>;
 
 async fn ask(together: &Together<Gates>, steps: &[u32]) -> Vec<Asked> {
@@ -113,8 +119,7 @@ async fn answers(asked: Vec<Asked>) -> Vec<Result<u32, bool>> {
 
 #[tokio::test(start_paused = true)]
 async fn who_comes_alone_goes_alone_and_what_waits_goes_together() {
-    let gates = Gates::default();
-    let together = Together::new(gates.clone(), LIMITS);
+    let (gates, together) = queue(LIMITS);
     let asked = ask(&together, &[1, 2, 3]).await;
     assert_eq!(gates.running(), [vec![1]]);
     gates.end(End::Answer).await;
@@ -126,8 +131,7 @@ async fn who_comes_alone_goes_alone_and_what_waits_goes_together() {
 
 #[tokio::test(start_paused = true)]
 async fn as_many_run_as_may() {
-    let gates = Gates::default();
-    let together = Together::new(gates.clone(), Limits { at_once: 2, ..LIMITS });
+    let (gates, together) = queue(Limits { at_once: 2, ..LIMITS });
     let asked = ask(&together, &[1, 2, 3, 4]).await;
     assert_eq!(gates.running(), [vec![1], vec![2]]);
     gates.end(End::Answer).await;
@@ -140,13 +144,12 @@ async fn as_many_run_as_may() {
 
 #[tokio::test(start_paused = true)]
 async fn what_runs_beside_others_is_no_small_batch() {
-    let gates = Gates::default();
     let limits = Limits {
         at_once: 2,
         beside: 2,
         ..LIMITS
     };
-    let together = Together::new(gates.clone(), limits);
+    let (gates, together) = queue(limits);
     let mut asked = ask(&together, &[1, 2]).await;
     assert_eq!(gates.running(), [vec![1]]);
     asked.extend(ask(&together, &[3]).await);
@@ -168,12 +171,11 @@ async fn what_runs_beside_others_is_no_small_batch() {
 /// Each kind goes in the order in which it came, and the one that came first goes first.
 #[tokio::test(start_paused = true)]
 async fn what_does_not_go_together_waits_for_the_next() {
-    let gates = Gates::default();
     let limits = Limits {
         bytes: usize::MAX,
         ..LIMITS
     };
-    let together = Together::new(gates.clone(), limits);
+    let (gates, together) = queue(limits);
     let asked = ask(&together, &[1, 1001, 2, 1002, 3, 4, 2001, 1003, 5]).await;
     let mut batches = Vec::new();
     while !gates.running().is_empty() {
@@ -196,8 +198,7 @@ async fn what_does_not_go_together_waits_for_the_next() {
 /// Callers that were answered together come back together: the one that waited meanwhile goes with them, not before them.
 #[tokio::test(start_paused = true)]
 async fn who_comes_back_at_once_is_in_the_next_batch() {
-    let gates = Gates::default();
-    let together = Together::new(gates.clone(), LIMITS);
+    let (gates, together) = queue(LIMITS);
     let twice = |step| {
         let together = together.clone();
         tokio::spawn(async move {
@@ -219,8 +220,7 @@ async fn who_comes_back_at_once_is_in_the_next_batch() {
 
 #[tokio::test(start_paused = true)]
 async fn a_batch_has_no_more_steps_and_bytes_than_it_may() {
-    let gates = Gates::default();
-    let together = Together::new(gates.clone(), LIMITS);
+    let (gates, together) = queue(LIMITS);
     let asked = ask(&together, &[1, 2, 3, 4, 5, 60, 41, 300, 7]).await;
     let mut batches = Vec::new();
     while !gates.running().is_empty() {
@@ -237,8 +237,7 @@ async fn a_batch_has_no_more_steps_and_bytes_than_it_may() {
 
 #[tokio::test(start_paused = true)]
 async fn who_goes_away_takes_back_what_was_not_sent_and_harms_nobody() {
-    let gates = Gates::default();
-    let together = Together::new(gates.clone(), LIMITS);
+    let (gates, together) = queue(LIMITS);
     let mut asked = ask(&together, &[1, 2, 3, 4]).await;
     asked.remove(1).abort(); // waits
     settle().await;
@@ -256,8 +255,7 @@ async fn who_goes_away_takes_back_what_was_not_sent_and_harms_nobody() {
 
 #[tokio::test(start_paused = true)]
 async fn a_batch_that_fails_fails_each_of_its_steps() {
-    let gates = Gates::default();
-    let together = Together::new(gates.clone(), LIMITS);
+    let (gates, together) = queue(LIMITS);
     let asked = ask(&together, &[1, 2, 3]).await;
     gates.end(End::Fail(StoreError::unavailable("no"))).await;
     gates
@@ -269,8 +267,7 @@ async fn a_batch_that_fails_fails_each_of_its_steps() {
 
 #[tokio::test(start_paused = true)]
 async fn a_batch_that_panics_is_doubt_and_stops_nobody() {
-    let gates = Gates::default();
-    let together = Together::new(gates.clone(), LIMITS);
+    let (gates, together) = queue(LIMITS);
     let asked = ask(&together, &[1, 2, 3, 4, 5]).await;
     gates.end(End::Answer).await;
     assert_eq!(gates.running(), [vec![2, 3, 4]]);
@@ -286,8 +283,7 @@ async fn a_batch_that_panics_is_doubt_and_stops_nobody() {
 
 #[tokio::test(start_paused = true)]
 async fn a_panic_of_who_goes_alone_is_its_own() {
-    let gates = Gates::default();
-    let together = Together::new(gates.clone(), LIMITS);
+    let (gates, together) = queue(LIMITS);
     let mut asked = ask(&together, &[1, 2]).await;
     gates.end(End::Panic).await;
     assert!(asked.remove(0).await.unwrap_err().is_panic());
@@ -298,8 +294,7 @@ async fn a_panic_of_who_goes_alone_is_its_own() {
 
 #[tokio::test(start_paused = true)]
 async fn a_step_that_the_batch_forgot_is_doubt() {
-    let gates = Gates::default();
-    let together = Together::new(gates.clone(), LIMITS);
+    let (gates, together) = queue(LIMITS);
     let asked = ask(&together, &[1, 2, 3]).await;
     gates.end(End::AnswerSome(0)).await;
     gates.end(End::AnswerSome(1)).await;
@@ -308,8 +303,7 @@ async fn a_step_that_the_batch_forgot_is_doubt() {
 
 #[tokio::test(start_paused = true)]
 async fn nobody_waits_for_long_behind_what_is_stuck() {
-    let gates = Gates::default();
-    let together = Together::new(gates.clone(), LIMITS);
+    let (gates, together) = queue(LIMITS);
     let asked = ask(&together, &[1, 2, 3, 4, 5]).await;
     tokio::time::advance(LIMITS.patience - Duration::from_millis(1)).await;
     settle().await;
@@ -333,8 +327,7 @@ async fn nobody_waits_for_long_behind_what_is_stuck() {
 
 #[tokio::test(start_paused = true)]
 async fn what_was_taken_back_does_not_pile_up_behind_what_is_stuck() {
-    let gates = Gates::default();
-    let together = Together::new(gates.clone(), LIMITS);
+    let (gates, together) = queue(LIMITS);
     let stuck = ask(&together, &[1, 2]).await;
     gates.end(End::Answer).await;
     assert_eq!(gates.running(), [vec![2]]);
@@ -352,8 +345,7 @@ async fn what_was_taken_back_does_not_pile_up_behind_what_is_stuck() {
 /// However late the first of them looks at the time: a task that is overdue takes along those before it, and does not wait once more.
 #[tokio::test(start_paused = true)]
 async fn nobody_waits_twice_for_those_before() {
-    let gates = Gates::default();
-    let together = Together::new(gates.clone(), Limits { steps: 1, ..LIMITS });
+    let (gates, together) = queue(Limits { steps: 1, ..LIMITS });
     let mut asked: Vec<_> = (1..10).map(|step| together.ask(step)).collect();
     for asked in &mut asked {
         assert!(poll(asked).is_pending());

@@ -1,0 +1,277 @@
+//! The port.
+
+use super::general::{apply, at_once, done_at_once, load};
+use super::rows::{Statement, bind_completion, get, record};
+use super::statements;
+use super::together::{Done, Step};
+use crate::Postgres;
+use crate::error::Failure;
+use crate::session::{instant, micros, signed};
+use sqlx::PgConnection;
+use std::time::Duration;
+use tollgate_core::Timestamp;
+use tollgate_core::store::idempotency::rule;
+use tollgate_core::store::idempotency::{
+    Begin, Begun, Completion, Held, IdempotencyStore, Phase, Record, RecordKey, Resolution, Resolve,
+    Resolved, Settled, Settlement, Token, Unresolved,
+};
+use tollgate_core::store::{Boxed, Capabilities};
+
+impl IdempotencyStore for Postgres {
+    type Future<T: Send + 'static> = Boxed<T>;
+
+    fn capabilities(&self) -> Capabilities {
+        self.capabilities()
+    }
+
+    fn now(&self) -> Boxed<Timestamp> {
+        self.step(|connection| {
+            Box::pin(async move {
+                let now = sqlx::query_scalar(statements::NOW).fetch_one(connection).await;
+                now.map(instant).map_err(Failure::Before)
+            })
+        })
+    }
+
+    fn begin(&self, begin: Begin) -> Boxed<Begun> {
+        if cap(&begin).is_some() {
+            return self.step(move |connection| Box::pin(async move { claim(connection, begin).await }));
+        }
+        let asked = self.clone();
+        Box::pin(async move {
+            if let Some(Done::Begun(begun)) = asked.steps.ask(Step::Begin(begin)).await? {
+                return Ok(begun);
+            }
+            let find_out = asked.step(move |connection| Box::pin(find_out(connection, begin)));
+            find_out.await
+        })
+    }
+
+    fn arm(&self, token: Token, lease: Duration) -> Boxed<Held> {
+        self.step(move |connection| {
+            Box::pin(async move {
+                let arm = bind_token(sqlx::query(statements::ARM), &token).bind(micros(lease));
+                let decide = |record: Option<&Record>, now| rule::arm(record, &token, lease, now);
+                at_once(connection, arm, &token.key, Held::Held, decide).await
+            })
+        })
+    }
+
+    fn renew(&self, token: Token, lease: Duration) -> Boxed<Held> {
+        self.step(move |connection| {
+            Box::pin(async move {
+                let renew = bind_token(sqlx::query(statements::RENEW), &token).bind(micros(lease));
+                let decide = |record: Option<&Record>, now| rule::renew(record, &token, lease, now);
+                at_once(connection, renew, &token.key, Held::Held, decide).await
+            })
+        })
+    }
+
+    fn settle(&self, token: Token, settlement: &Settlement) -> Boxed<Settled> {
+        let (asked, settlement) = (self.clone(), settlement.clone());
+        Box::pin(async move {
+            let step = Step::Settle(token, settlement.clone());
+            if let Some(Done::Settled(settled)) = asked.steps.ask(step).await? {
+                return Ok(settled);
+            }
+            let find_out = asked.step(move |connection| {
+                Box::pin(async move { settle_whatever_stands(connection, &token, &settlement).await })
+            });
+            find_out.await
+        })
+    }
+
+    fn resolve(&self, resolve: Resolve) -> Boxed<Resolved> {
+        self.step(move |connection| Box::pin(async move { end_doubt(connection, &resolve).await }))
+    }
+
+    fn get(&self, key: RecordKey) -> Boxed<Option<Record>> {
+        self.step(move |connection| Box::pin(async move { Ok(load(connection, &key).await?.record) }))
+    }
+
+    fn changed(&self, key: RecordKey) -> Option<Boxed<()>> {
+        let ear = self.ear.clone()?;
+        let asked = self.clone();
+        Some(Box::pin(async move {
+            // enlisted before the row is marked: from then on no word is missed
+            let word = ear.enlist(key).await?;
+            let marked = asked.step(move |connection| Box::pin(async move { mark(connection, &key).await }));
+            match marked.await? {
+                Some(left) => word.or_after(left).await,
+                None => Ok(()),
+            }
+        }))
+    }
+
+    fn unresolved(&self, after: Option<RecordKey>, limit: u32) -> Boxed<Vec<Unresolved>> {
+        self.step(move |connection| {
+            Box::pin(async move {
+                let after = after.as_ref().map_or(&[][..], |key| &key.as_bytes()[..]);
+                let rows = sqlx::query(statements::UNRESOLVED)
+                    .bind(after)
+                    .bind(i64::from(limit))
+                    .fetch_all(connection)
+                    .await
+                    .map_err(Failure::Before)?;
+                rows.iter()
+                    .map(|row| {
+                        let key = RecordKey::new(get(row, 0)?);
+                        Ok(Unresolved::of(key, &record(row, 1)?))
+                    })
+                    .collect()
+            })
+        })
+    }
+
+    fn sweep(&self, limit: u32) -> Boxed<u64> {
+        self.step(move |connection| {
+            Box::pin(async move {
+                let sweep = sqlx::query(statements::SWEEP).bind(i64::from(limit));
+                let swept = sweep.execute(connection).await.map_err(Failure::Write)?;
+                Ok(swept.rows_affected())
+            })
+        })
+    }
+
+    fn collect(&self, tombstone: Duration, limit: u32) -> Boxed<u64> {
+        self.step(move |connection| {
+            Box::pin(async move {
+                let collect = sqlx::query_scalar::<_, i64>(statements::COLLECT)
+                    .bind(micros(tombstone))
+                    .bind(i64::from(limit));
+                let collected = collect.fetch_one(connection).await.map_err(Failure::Write)?;
+                Ok(collected.unsigned_abs())
+            })
+        })
+    }
+}
+
+pub(super) async fn claim(connection: &mut PgConnection, begin: Begin) -> Result<Begun, Failure> {
+    let cap = cap(&begin);
+    let statement = match cap {
+        None => statements::BEGIN,
+        Some(_) => statements::BEGIN_WITHIN,
+    };
+    let claim = sqlx::query(statement)
+        .bind(&begin.key.as_bytes()[..])
+        .bind(phase(&begin).as_str())
+        .bind(begin.owner.0.to_be_bytes())
+        .bind(&begin.fingerprint.as_bytes()[..])
+        .bind(micros(begin.lease))
+        .bind(micros(begin.retention))
+        .bind(begin.tenant.0.cast_signed());
+    let claim = match cap {
+        None => claim,
+        Some(at_most) => claim.bind(at_most),
+    };
+    if done_at_once(connection, claim).await? {
+        return Ok(Begun::Acquired(Token {
+            key: begin.key,
+            epoch: 1,
+            owner: begin.owner,
+        }));
+    }
+    find_out(connection, begin).await
+}
+
+/// What stands under a key that is not simply new.
+async fn find_out(connection: &mut PgConnection, begin: Begin) -> Result<Begun, Failure> {
+    let open = count_open(connection, &begin).await?;
+    apply(connection, &begin.key, |record, now| {
+        rule::begin_within(record, &begin, || open, now)
+    })
+    .await
+}
+
+pub(super) const fn phase(begin: &Begin) -> Phase {
+    if begin.arm { Phase::Armed } else { Phase::Prepared }
+}
+
+/// The cap, if there is one.
+fn cap(begin: &Begin) -> Option<i64> {
+    (begin.most_open != u32::MAX).then(|| i64::from(begin.most_open))
+}
+
+/// How many outcomes of the tenant are unknown, if that matters, and as far as it does. No claim makes it more, so it may be counted
+/// before the claim is made.
+async fn count_open(connection: &mut PgConnection, begin: &Begin) -> Result<u32, Failure> {
+    let Some(at_most) = cap(begin) else { return Ok(0) };
+    let open: i64 = sqlx::query_scalar(statements::OPEN_OF)
+        .bind(begin.tenant.0.cast_signed())
+        .bind(at_most)
+        .fetch_one(connection)
+        .await
+        .map_err(Failure::Before)?;
+    Ok(u32::try_from(open).unwrap_or(u32::MAX))
+}
+
+pub(super) async fn settle(
+    connection: &mut PgConnection,
+    token: &Token,
+    settlement: &Settlement,
+) -> Result<Settled, Failure> {
+    let (phase, doubt, completion) = columns(settlement);
+    let write = bind_token(sqlx::query(statements::SETTLE), token)
+        .bind(phase)
+        .bind(doubt);
+    if done_at_once(connection, bind_completion(write, completion)).await? {
+        return Ok(Settled::Applied);
+    }
+    settle_whatever_stands(connection, token, settlement).await
+}
+
+/// Whatever stands under the key.
+async fn settle_whatever_stands(
+    connection: &mut PgConnection,
+    token: &Token,
+    settlement: &Settlement,
+) -> Result<Settled, Failure> {
+    apply(connection, &token.key, |record, now| {
+        rule::settle(record, token, settlement, now)
+    })
+    .await
+}
+
+/// Phase, doubt and outcome, as the row has them.
+pub(super) fn columns(settlement: &Settlement) -> (&'static str, Option<&'static str>, Option<&Completion>) {
+    match settlement {
+        Settlement::Completed(completion) => (Phase::Completed.as_str(), None, Some(completion)),
+        Settlement::Released => (Phase::Released.as_str(), None, None),
+        Settlement::Unknown(doubt) => (Phase::Unknown.as_str(), Some(doubt.as_str()), None),
+    }
+}
+
+async fn end_doubt(connection: &mut PgConnection, resolve: &Resolve) -> Result<Resolved, Failure> {
+    let (phase, completion) = match &resolve.resolution {
+        Resolution::Completed(completion) => (Phase::Completed, Some(completion)),
+        Resolution::Released => (Phase::Released, None),
+    };
+    let write = sqlx::query(statements::RESOLVE)
+        .bind(&resolve.key.as_bytes()[..])
+        .bind(signed(resolve.epoch))
+        .bind(phase.as_str());
+    let write = bind_completion(write, completion)
+        .bind(&*resolve.evidence.actor)
+        .bind(&*resolve.evidence.reason)
+        .bind(resolve.as_of.unix_micros());
+    let decide = |record: Option<&Record>, now| rule::resolve(record, resolve, now);
+    at_once(connection, write, &resolve.key, Resolved::Resolved, decide).await
+}
+
+/// Has the row's next settlement tell. How long its claim still runs; `None` when nothing is in flight.
+async fn mark(connection: &mut PgConnection, key: &RecordKey) -> Result<Option<Duration>, Failure> {
+    let left: Option<i64> = sqlx::query_scalar(statements::AWAIT)
+        .bind(&key.as_bytes()[..])
+        .fetch_optional(connection)
+        .await
+        .map_err(Failure::Write)?;
+    Ok(left.map(|left| Duration::from_micros(left.unsigned_abs())))
+}
+
+/// Binds what a claim is recognised by.
+fn bind_token<'q>(statement: Statement<'q>, token: &'q Token) -> Statement<'q> {
+    statement
+        .bind(&token.key.as_bytes()[..])
+        .bind(signed(token.epoch))
+        .bind(token.owner.0.to_be_bytes())
+}

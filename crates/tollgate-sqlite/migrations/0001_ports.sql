@@ -20,11 +20,13 @@ create table idempotency (
     actor        text,
     reason       text
 ) strict, without rowid;
--- what an operator and the sweeper look for is rare: small indexes
-create index idempotency_open on idempotency (key) where phase in ('armed', 'unknown');
--- counted when a tenant's unknown outcomes have a cap
-create index idempotency_doubtful on idempotency (tenant) where phase = 'unknown';
+-- Each index is paid for by the calls that enter it, so a guarded call enters two besides its key: at begin what the sweeper looks for,
+-- at settle what the collector does. Only a doubt enters those of the operators, and of a tenant's cap. SQLite uses such an index only
+-- for a query that says the index's own condition.
+create index idempotency_leased on idempotency (lease_until) where phase in ('prepared', 'armed');
 create index idempotency_expiring on idempotency (expires_at) where expires_at is not null;
+create index idempotency_unknown on idempotency (key) where phase = 'unknown';
+create index idempotency_doubtful on idempotency (tenant) where phase = 'unknown';
 
 create table dedup (
     key     blob    primary key,
@@ -67,6 +69,7 @@ create table saga (
     unique (name, key)
 ) strict, without rowid;
 create index saga_active on saga (lease_until) where state in ('running', 'unwinding');
+create index saga_by_state on saga (state, id);
 
 create table saga_record (
     saga blob    not null references saga (id),

@@ -12,8 +12,51 @@ use tollgate_core::store::idempotency::{
     Record, RecordKey, Resolve, Resolved, Settled, Settlement, Tenant, Token, Unresolved,
 };
 
-const COLUMNS: &str = "phase, epoch, owner, fingerprint, lease_until, expires_at, retention, changed_at, doubt, executed, \
-                       answer_ok, answer_status, answer_head, answer_body, actor, reason, tenant";
+macro_rules! columns {
+    () => {
+        "phase, epoch, owner, fingerprint, lease_until, expires_at, retention, changed_at, doubt, executed, \
+         answer_ok, answer_status, answer_head, answer_body, actor, reason, tenant"
+    };
+}
+
+const LOAD: &str = concat!("select ", columns!(), " from idempotency where key = ?1");
+
+/// Two looks, each at an index of what is rare: what is unknown, and whose lease lapsed while it was armed.
+const UNRESOLVED: &str = concat!(
+    "select key, ",
+    columns!(),
+    " from idempotency where key in ( \
+        select key from (select key from idempotency where phase = 'unknown' and key > ?1 order by key limit ?3) \
+        union all \
+        select key from idempotency where phase in ('prepared', 'armed') and lease_until < ?2 and phase = 'armed' and key > ?1) \
+     order by key limit ?3"
+);
+
+const LAPSED: &str = concat!(
+    "select key, ",
+    columns!(),
+    " from idempotency where phase in ('prepared', 'armed') and lease_until < ?1 and phase = 'armed' limit ?2"
+);
+
+/// Two looks, since one that asks for either reads the whole table: what has ended, and what was claimed and never armed.
+const SPENT: &str = concat!(
+    "select key, ",
+    columns!(),
+    " from idempotency where expires_at <= ?1 union all select key, ",
+    columns!(),
+    " from idempotency where phase in ('prepared', 'armed') and lease_until < ?1 \
+     and phase = 'prepared' and lease_until + retention < ?1 limit ?2"
+);
+
+/// A new record, or all of one that is there, where it stands: `insert or replace` would take that one out of every index first.
+const PUT: &str = concat!(
+    "insert into idempotency (key, ",
+    columns!(),
+    ") values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18) \
+     on conflict (key) do update set phase = ?2, epoch = ?3, owner = ?4, fingerprint = ?5, lease_until = ?6, expires_at = ?7, \
+     retention = ?8, changed_at = ?9, doubt = ?10, executed = ?11, answer_ok = ?12, answer_status = ?13, answer_head = ?14, \
+     answer_body = ?15, actor = ?16, reason = ?17, tenant = ?18"
+);
 
 impl IdempotencyStore for Sqlite {
     type Future<T: Send + 'static> = Answer<T>;
@@ -73,14 +116,7 @@ impl IdempotencyStore for Sqlite {
     fn unresolved(&self, after: Option<RecordKey>, limit: u32) -> Answer<Vec<Unresolved>> {
         self.step(move |connection, now| {
             let after = after.map(|key| key.as_bytes().to_vec()).unwrap_or_default();
-            let found = keyed(
-                connection,
-                &format!(
-                    "select key, {COLUMNS} from idempotency where key > ?1 and phase in ('armed', 'unknown') \
-                     and (phase = 'unknown' or lease_until < ?2) order by key limit ?3"
-                ),
-                params![after, now.unix_micros(), limit],
-            )?;
+            let found = keyed(connection, UNRESOLVED, params![after, now.unix_micros(), limit])?;
             Ok(found
                 .iter()
                 .map(|(key, record)| Unresolved::of(*key, record))
@@ -90,21 +126,14 @@ impl IdempotencyStore for Sqlite {
 
     fn sweep(&self, limit: u32) -> Answer<u64> {
         self.step(move |connection, now| {
-            let sql = format!(
-                "select key, {COLUMNS} from idempotency where phase = 'armed' and lease_until < ?1 limit ?2"
-            );
-            let found = keyed(connection, &sql, params![now.unix_micros(), limit])?;
+            let found = keyed(connection, LAPSED, params![now.unix_micros(), limit])?;
             apply_all(connection, &found, |record| rule::sweep(record, now))
         })
     }
 
     fn collect(&self, tombstone: Duration, limit: u32) -> Answer<u64> {
         self.step(move |connection, now| {
-            let sql = format!(
-                "select key, {COLUMNS} from idempotency where expires_at <= ?1 \
-                 or (phase = 'prepared' and lease_until + retention < ?1) limit ?2"
-            );
-            let found = keyed(connection, &sql, params![now.unix_micros(), limit])?;
+            let found = keyed(connection, SPENT, params![now.unix_micros(), limit])?;
             apply_all(connection, &found, |record| rule::collect(record, tombstone, now))
         })
     }
@@ -150,7 +179,7 @@ fn count_open(connection: &Connection, tenant: Tenant, at_most: u32) -> rusqlite
 
 fn load(connection: &Connection, key: &RecordKey) -> rusqlite::Result<Option<Record>> {
     connection
-        .prepare_cached(&format!("select {COLUMNS} from idempotency where key = ?1"))?
+        .prepare_cached(LOAD)?
         .query_row([&key.as_bytes()[..]], |row| record(row, 0))
         .optional()
 }
@@ -242,31 +271,25 @@ fn write(connection: &Connection, key: &RecordKey, change: Change) -> rusqlite::
         .completion
         .as_ref()
         .and_then(|completion| completion.envelope.as_ref());
-    connection
-        .prepare_cached(
-            "insert or replace into idempotency (key, phase, epoch, owner, fingerprint, lease_until, expires_at, \
-             retention, changed_at, doubt, executed, answer_ok, answer_status, answer_head, answer_body, actor, reason, tenant) \
-             values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
-        )?
-        .execute(params![
-            key,
-            record.phase.as_str(),
-            i64::try_from(record.epoch).unwrap_or(i64::MAX),
-            &record.owner.0.to_be_bytes()[..],
-            &record.fingerprint.as_bytes()[..],
-            record.lease_until.unix_micros(),
-            record.expires_at.map(Timestamp::unix_micros),
-            i64::try_from(record.retention.as_micros()).unwrap_or(i64::MAX),
-            record.changed_at.unix_micros(),
-            record.doubt.map(Doubt::as_str),
-            record.completion.as_ref().map(|completion| completion.executed),
-            envelope.map(|envelope| envelope.ok),
-            envelope.map(|envelope| envelope.status),
-            envelope.and_then(|envelope| envelope.head.as_deref()),
-            envelope.map(|envelope| &*envelope.body),
-            record.evidence.as_ref().map(|evidence| &*evidence.actor),
-            record.evidence.as_ref().map(|evidence| &*evidence.reason),
-            record.tenant.0.cast_signed(),
-        ])?;
+    connection.prepare_cached(PUT)?.execute(params![
+        key,
+        record.phase.as_str(),
+        i64::try_from(record.epoch).unwrap_or(i64::MAX),
+        &record.owner.0.to_be_bytes()[..],
+        &record.fingerprint.as_bytes()[..],
+        record.lease_until.unix_micros(),
+        record.expires_at.map(Timestamp::unix_micros),
+        i64::try_from(record.retention.as_micros()).unwrap_or(i64::MAX),
+        record.changed_at.unix_micros(),
+        record.doubt.map(Doubt::as_str),
+        record.completion.as_ref().map(|completion| completion.executed),
+        envelope.map(|envelope| envelope.ok),
+        envelope.map(|envelope| envelope.status),
+        envelope.and_then(|envelope| envelope.head.as_deref()),
+        envelope.map(|envelope| &*envelope.body),
+        record.evidence.as_ref().map(|evidence| &*evidence.actor),
+        record.evidence.as_ref().map(|evidence| &*evidence.reason),
+        record.tenant.0.cast_signed(),
+    ])?;
     Ok(())
 }

@@ -46,7 +46,11 @@ impl Sqlite {
         if path.as_os_str().is_empty() || path.as_os_str() == ":memory:" {
             return Err(OpenError::InMemory { path: path.into() });
         }
-        let connection = patiently(|| prepare(path))?;
+        Self::over(patiently(|| prepare(path))?, clock)
+    }
+
+    /// Over a connection that is prepared.
+    pub(crate) fn over(connection: Connection, clock: impl Clock) -> Result<Self, OpenError> {
         let writer = Writer::start(connection, Arc::new(clock)).map_err(OpenError::Thread)?;
         Ok(Self {
             writer: Arc::new(writer),
@@ -113,7 +117,7 @@ fn is_busy(error: &rusqlite::Error) -> bool {
     )
 }
 
-fn prepare(path: &Path) -> Result<Connection, OpenError> {
+pub(crate) fn prepare(path: &Path) -> Result<Connection, OpenError> {
     let unopenable = |source| OpenError::Unopenable {
         path: path.into(),
         source,

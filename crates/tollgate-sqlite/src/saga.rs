@@ -67,7 +67,7 @@ impl SagaJournal for Sqlite {
         self.step(move |connection, now| {
             let due: Vec<SagaId> = connection
                 .prepare_cached(
-                    "select id from saga where state in ('running', 'unwinding') and lease_until <= ?1 order by lease_until",
+                    "select id from saga indexed by saga_active where state in ('running', 'unwinding') and lease_until <= ?1 order by lease_until",
                 )?
                 .query_map([now.unix_micros()], |row| row.get(0).map(SagaId))?
                 .collect::<Result<_, _>>()?;

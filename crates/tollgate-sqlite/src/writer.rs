@@ -124,35 +124,35 @@ fn write(connection: &Connection, clock: &dyn Clock, queue: &Receiver<Box<dyn Jo
 fn commit(connection: &Connection, clock: &dyn Clock, batch: &mut [Box<dyn Job>]) -> Result<(), StoreError> {
     if !connection.is_autocommit() {
         // an earlier rollback failed: without this one, no transaction would ever begin again
-        connection.execute_batch("rollback").map_err(step_failed)?;
+        tell(connection, "rollback").map_err(step_failed)?;
     }
     // immediate: a deferred transaction that turns into a writing one can fail as busy without waiting
-    connection.execute_batch("begin immediate").map_err(step_failed)?;
+    tell(connection, "begin immediate").map_err(step_failed)?;
     // only now: another process may have held the lock for seconds, and leases count from the moment they are written
     let now = clock.now();
     for job in batch {
-        connection
-            .execute_batch("savepoint step")
-            .map_err(|error| abandon(connection, error))?;
-        let end = match job.run(connection, now) {
-            Ok(()) => "release step",
+        tell(connection, "savepoint step").map_err(|error| abandon(connection, error))?;
+        let ran = job.run(connection, now);
+        match ran {
+            Ok(()) => {}
             // a full disk and the like: SQLite has rolled back the whole transaction by itself
             Err(error) if connection.is_autocommit() => return Err(error),
-            Err(_) => "rollback to step; release step",
-        };
-        connection
-            .execute_batch(end)
-            .map_err(|error| abandon(connection, error))?;
+            Err(_) => tell(connection, "rollback to step").map_err(|error| abandon(connection, error))?,
+        }
+        tell(connection, "release step").map_err(|error| abandon(connection, error))?;
     }
     // the flush may have reached the disk before it failed
-    connection
-        .execute_batch("commit")
-        .map_err(|error| abandon(connection, error).possibly_applied())
+    tell(connection, "commit").map_err(|error| abandon(connection, error).possibly_applied())
+}
+
+/// Runs a statement without parameters, which is parsed once: every step needs several.
+fn tell(connection: &Connection, statement: &str) -> rusqlite::Result<()> {
+    connection.prepare_cached(statement)?.execute([]).map(drop)
 }
 
 /// Rolls everything back. Should that fail too, the next batch tries again.
 fn abandon(connection: &Connection, error: rusqlite::Error) -> StoreError {
-    let _ = connection.execute_batch("rollback");
+    let _ = tell(connection, "rollback");
     step_failed(error)
 }
 

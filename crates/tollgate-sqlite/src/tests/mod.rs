@@ -1,5 +1,7 @@
 //! What the writer does inside a transaction, and what the file was really set to.
 
+mod plans;
+
 use crate::open::make_safe;
 use crate::{OpenError, Sqlite};
 use rusqlite::Connection;

@@ -19,7 +19,7 @@ create table idempotency (
     answer_body  blob,
     actor        text,
     reason       text
-) strict, without rowid;
+) strict;
 -- Each index is paid for by the calls that enter it, so a guarded call enters two besides its key: at begin what the sweeper looks for,
 -- at settle what the collector does. Only a doubt enters those of the operators, and of a tenant's cap. SQLite uses such an index only
 -- for a query that says the index's own condition.

@@ -8,7 +8,9 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::thread::JoinHandle;
+use std::time::Duration;
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 use tollgate_core::store::StoreError;
 use tollgate_core::{Clock, Timestamp};
 
@@ -111,14 +113,35 @@ impl fmt::Debug for Writer {
 }
 
 fn write(connection: &Connection, clock: &dyn Clock, queue: &Receiver<Box<dyn Job>>) {
+    let (mut expected, mut commit_took) = (1, Duration::ZERO);
     while let Ok(first) = queue.recv() {
-        let mut batch = vec![first];
-        batch.extend(queue.try_iter().take(MOST_PER_COMMIT - 1));
+        let mut batch = gather(queue, first, expected, commit_took / 4);
+        expected = batch.len();
+        let started = Instant::now();
         let committed = commit(connection, clock, &mut batch);
+        commit_took = started.elapsed();
         for job in batch {
             job.answer(committed.clone());
         }
     }
+}
+
+/// What goes into one transaction: all that is there, and who comes within this time, until there are as many as `expected`.
+///
+/// Callers who were answered together ask again at about the same time. If the first of them went at once, it would have a flush for
+/// itself, and all the others would wait for it. So as many as last time are waited for, for a part of what the last commit took, and a
+/// caller that was alone is not delayed.
+pub(crate) fn gather<J>(queue: &Receiver<J>, first: J, expected: usize, patience: Duration) -> Vec<J> {
+    let mut batch = vec![first];
+    batch.extend(queue.try_iter().take(MOST_PER_COMMIT - 1));
+    let started = Instant::now();
+    while batch.len() < expected
+        && let Some(left) = patience.checked_sub(started.elapsed())
+        && let Ok(next) = queue.recv_timeout(left)
+    {
+        batch.push(next);
+    }
+    batch
 }
 
 fn commit(connection: &Connection, clock: &dyn Clock, batch: &mut [Box<dyn Job>]) -> Result<(), StoreError> {

@@ -3,11 +3,14 @@
 mod plans;
 
 use crate::open::make_safe;
+use crate::writer::gather;
 use crate::{OpenError, Sqlite};
 use rusqlite::Connection;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::mpsc::channel;
+use std::time::Duration;
 use tollgate_core::store::StoreErrorKind;
 use tollgate_core::store::audit::{AuditStore, Receipt, chain};
 use tollgate_core::{Clock, Timestamp};
@@ -134,6 +137,27 @@ async fn a_failing_commit_fails_every_step_of_it() {
     );
     store.step(|connection, _| put(connection, 3)).await.unwrap();
     assert_eq!(count(&store).await, expected + 1);
+}
+
+/// Who was answered together shares the next commit, too, and who is alone waits for nobody.
+#[test]
+fn as_many_as_last_time_are_waited_for() {
+    const LONG: Duration = Duration::from_secs(3600);
+    let (jobs, queue) = channel();
+    assert_eq!(gather(&queue, 0, 1, LONG), [0], "alone");
+    jobs.send(1).unwrap();
+    assert_eq!(gather(&queue, 0, 1, LONG), [0, 1], "all that is there");
+    assert_eq!(gather(&queue, 0, 3, Duration::ZERO), [0], "no longer than that");
+
+    let late = std::thread::spawn(move || {
+        for job in 1..3 {
+            std::thread::yield_now();
+            jobs.send(job).unwrap();
+        }
+    });
+    assert_eq!(gather(&queue, 0, 3, LONG), [0, 1, 2], "who comes late");
+    late.join().unwrap();
+    assert_eq!(gather(&queue, 0, 3, LONG), [0], "nobody can come any more");
 }
 
 /// A lease counts from the moment it is written, not from before the wait for another process.

@@ -56,7 +56,7 @@ impl Raw {
         connection.execute_batch(
             "pragma journal_mode = wal; pragma synchronous = full; \
              create table bare (key blob primary key, phase text, epoch integer, owner blob, fingerprint blob, lease_until integer, \
-             retention integer, changed_at integer, expires_at integer, answer blob) strict, without rowid",
+             retention integer, changed_at integer, expires_at integer, answer blob) strict",
         )?;
         Ok(Self(connection))
     }

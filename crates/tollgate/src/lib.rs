@@ -43,10 +43,17 @@
 //! [protocol]: tollgate_core::protocol
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+#[cfg(any(feature = "idempotency", feature = "webhook"))]
+mod batches;
 mod gateway;
 pub mod guide;
 pub mod http;
-#[cfg(any(feature = "circuit_breaker", feature = "idempotency", feature = "retry"))]
+#[cfg(any(
+    feature = "circuit_breaker",
+    feature = "idempotency",
+    feature = "retry",
+    feature = "webhook"
+))]
 mod spread;
 
 #[cfg(feature = "audit")]

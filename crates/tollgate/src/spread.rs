@@ -24,7 +24,7 @@ impl Spread {
     }
 
     /// This long, give or take a tenth.
-    #[cfg(feature = "idempotency")]
+    #[cfg(any(feature = "idempotency", feature = "webhook"))]
     pub(crate) fn around(&self, time: std::time::Duration) -> std::time::Duration {
         // 900 to 1100 thousandths
         let thousandths = u32::try_from(900 + self.next() % 201).unwrap_or(1000);

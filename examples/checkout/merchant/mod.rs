@@ -35,7 +35,7 @@ use tollgate::audit::AuditLog;
 use tollgate::idempotency::{Doubts, IdempotencyConfig, IdempotencyLayer, Upkeep, WhileInFlight};
 use tollgate::rate_limit::{LocalLimit, RateLimitLayer};
 use tollgate::timing::TimingLayer;
-use tollgate::webhook::{Stripe, WebhookLayer};
+use tollgate::webhook::{self, Stripe, WebhookLayer};
 use tollgate_core::store::quota::Quota;
 use tollgate_core::{Secret, Secrets};
 use tollgate_sqlite::Sqlite;
@@ -66,6 +66,7 @@ pub async fn run(args: RoleArgs) -> Result<(), Error> {
     for store in [&payments, &shop_file] {
         tokio::spawn(Upkeep::default().run(store.clone()));
     }
+    tokio::spawn(webhook::Upkeep::default().run(shop_file.clone()));
     let said = AuditLog::new(shop_file.clone(), "operators", secrets.clone());
     let doubts = Doubts::new(payments, said);
     let webhooks = WebhookLayer::new(Stripe::new(&[Secret::new(SECRET.to_owned())])?, shop_file);

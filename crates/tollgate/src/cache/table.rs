@@ -17,6 +17,13 @@ pub(super) struct Entry<K> {
     flight: Option<Landing<K>>,
 }
 
+impl<K> Entry<K> {
+    /// What there is to wait for. A flight whose leader is gone without a word (it panicked, or its task was aborted) is none.
+    fn on_its_way(&self) -> Option<&Landing<K>> {
+        self.flight.as_ref().filter(|flight| flight.has_changed().is_ok())
+    }
+}
+
 /// What a caller does.
 #[derive(Debug)]
 pub(super) enum Found<K> {
@@ -47,16 +54,13 @@ impl<K: Clone> Table<K> {
     }
 
     pub(super) fn find(&mut self, key: &CacheKey, now: Instant) -> Found<K> {
-        if let Some(entry) = self.entries.get_mut(key) {
+        if let Some(entry) = self.entries.get(key) {
             if let Some((kept, at)) = &entry.kept
                 && now.duration_since(*at) < self.ttl
             {
                 return Found::Fresh(kept.clone());
             }
-            // a flight whose leader is gone without a word (its task was aborted) has nothing to wait for
-            if let Some(flight) = &entry.flight
-                && flight.has_changed().is_ok()
-            {
+            if let Some(flight) = entry.on_its_way() {
                 return Found::OnItsWay(flight.clone());
             }
         } else {
@@ -99,7 +103,7 @@ impl<K: Clone> Table<K> {
     pub(super) fn clear(&mut self) {
         self.entries.retain(|_, entry| {
             entry.kept = None;
-            entry.flight.is_some()
+            entry.on_its_way().is_some()
         });
     }
 
@@ -110,7 +114,7 @@ impl<K: Clone> Table<K> {
         }
         let useful = self.ttl.saturating_add(self.stale_if_error);
         self.entries.retain(|_, entry| {
-            entry.flight.is_some()
+            entry.on_its_way().is_some()
                 || entry
                     .kept
                     .as_ref()
@@ -120,7 +124,7 @@ impl<K: Clone> Table<K> {
             let oldest = self
                 .entries
                 .iter()
-                .filter(|(_, entry)| entry.flight.is_none())
+                .filter(|(_, entry)| entry.on_its_way().is_none())
                 .filter_map(|(key, entry)| Some((entry.kept.as_ref()?.1, key)))
                 .min_by_key(|(at, _)| *at)
                 .map(|(_, key)| key.clone());

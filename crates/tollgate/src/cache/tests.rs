@@ -218,6 +218,39 @@ async fn entries_are_bounded_and_the_oldest_makes_room() {
     }
 }
 
+/// A read that panicked never lands. Its entry stayed for ever: neither bound nor `clear` reached it, and keys are the client's to choose.
+#[tokio::test(start_paused = true)]
+async fn reads_that_never_landed_make_room_as_well() {
+    let key = |number: u32| CacheKey::shared(number.to_string());
+    let mut table = Table::new(3, TTL, Duration::ZERO);
+    for number in 0..10 {
+        assert!(matches!(table.find(&key(number), Instant::now()), Found::Go(_))); // and it is gone
+        assert!(table.len() <= 3, "{} after {number}", table.len());
+    }
+    // one that is kept, looked for anew once it was stale, and lost then
+    let Found::Go(_tell) = table.find(&key(10), Instant::now()) else {
+        panic!("not there yet")
+    };
+    table.land(&key(10), Some(10), Instant::now());
+    advance(TTL).await;
+    assert!(matches!(table.find(&key(10), Instant::now()), Found::Go(_)));
+    // those that somebody waits for stay
+    let waited_for: Vec<_> = (11..14)
+        .map(|number| table.find(&key(number), Instant::now()))
+        .collect();
+    assert!(waited_for.iter().all(|found| matches!(found, Found::Go(_))));
+    for number in 11..14 {
+        let found = table.find(&key(number), Instant::now());
+        assert!(matches!(found, Found::OnItsWay(_)), "{number}");
+    }
+    assert_eq!(table.len(), 3);
+    table.clear();
+    assert_eq!(table.len(), 3);
+    drop(waited_for);
+    table.clear();
+    assert_eq!(table.len(), 0);
+}
+
 type Body = Full<Bytes>;
 
 #[tokio::test(start_paused = true)]

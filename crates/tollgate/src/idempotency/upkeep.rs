@@ -1,6 +1,7 @@
 //! What a store needs from time to time: lost owners marked, old answers forgotten, open outcomes counted.
 
 use super::open_keys::Backlog;
+use crate::batches::Batches;
 use crate::spread::Spread;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -96,14 +97,17 @@ impl Upkeep {
     /// # Errors
     /// [`StoreError`] when the store fails; what was done before stays done.
     pub async fn pass<St: IdempotencyStore>(&self, store: &St) -> Result<UpkeepPass, StoreError> {
-        let lost = self.in_batches(|batch| store.sweep(batch)).await?;
-        let collected = self
-            .in_batches(|batch| store.collect(self.tombstone, batch))
-            .await?;
+        let batches = Batches {
+            size: self.batch,
+            pause: self.pause,
+            at_most: u64::MAX,
+        };
+        let swept = batches.work(|batch| store.sweep(batch)).await?;
+        let collected = batches.work(|batch| store.collect(self.tombstone, batch)).await?;
         let backlog = Backlog::of(store).await?;
         Ok(UpkeepPass {
-            lost,
-            collected,
+            lost: swept.changed,
+            collected: collected.changed,
             backlog,
         })
     }
@@ -115,23 +119,6 @@ impl Upkeep {
         loop {
             self.tell(self.pass(&store).await);
             tokio::time::sleep(spread.around(self.every)).await;
-        }
-    }
-
-    /// Asks for one batch after the other until one is not full.
-    async fn in_batches<F>(&self, step: impl Fn(u32) -> F) -> Result<u64, StoreError>
-    where
-        F: Future<Output = Result<u64, StoreError>>,
-    {
-        let batch = self.batch.max(1);
-        let mut total = 0;
-        loop {
-            let changed = step(batch).await?;
-            total += changed;
-            if changed < u64::from(batch) {
-                return Ok(total);
-            }
-            tokio::time::sleep(self.pause).await;
         }
     }
 

@@ -16,7 +16,8 @@ pub struct WebhookConfig {
     pub max_body: usize,
     /// How long the handler may take before a redelivery takes over (default: 60 s).
     pub lease: Duration,
-    /// How long a processed event is remembered (default: 35 days, longer than providers send again).
+    /// How long a processed event is remembered (default: 35 days, longer than providers send again). [`Upkeep`](super::Upkeep) forgets
+    /// it after that.
     pub retention: Duration,
 }
 

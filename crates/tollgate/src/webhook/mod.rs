@@ -59,6 +59,27 @@
 //!
 //! Before the claim nothing has happened. After it the handler goes on in its task and the event is settled. A process that dies in
 //! between leaves a claim whose lease lapses (default 60 s), and the redelivery is processed: no event is lost.
+//!
+//! # Who looks after it
+//!
+//! A processed event is remembered for its retention (default 35 days) and then has to be forgotten, and nothing here does so by itself:
+//! spawn [`Upkeep::run`] once per store, in any number of processes, from the first day on. Nothing depends on it for safety, as an event
+//! whose retention is over counts as new whether its row is there or not. But where nobody runs it, a row stays for every event that ever
+//! came: SQLite and PostgreSQL fill their disks, and Redis, which lets the events themselves go, its memory with the index to them. Only
+//! [`MemoryDedup`](tollgate_core::store::memory::MemoryDedup) makes room by itself, once it is full.
+//!
+//! ```
+//! use tollgate::webhook::Upkeep;
+//! # use tollgate_core::store::memory::MemoryDedup;
+//!
+//! # #[tokio::main(flavor = "current_thread")] async fn main() {
+//! # let store = MemoryDedup::new();
+//! let upkeep = tokio::spawn(Upkeep::default().run(store.clone())); // the store that the layer has
+//! # let _ = store;
+//! // at shutdown, whenever it suits: what is left is for the next pass, of whichever process
+//! upkeep.abort();
+//! # }
+//! ```
 
 mod config;
 mod layer;
@@ -66,8 +87,10 @@ mod scheme;
 mod service;
 #[cfg(test)]
 mod tests;
+mod upkeep;
 
 pub use config::WebhookConfig;
 pub use layer::WebhookLayer;
 pub use scheme::{Scheme, Signed, StandardWebhooks, Stripe, UnusableSecret, window};
 pub use service::{VerifiedEvent, WEBHOOK_DUPLICATE, Webhook, WebhookFuture};
+pub use upkeep::{Upkeep, UpkeepPass};

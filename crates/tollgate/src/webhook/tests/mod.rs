@@ -1,3 +1,5 @@
+mod upkeep;
+
 use super::*;
 use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode};
@@ -224,6 +226,7 @@ fn the_window_has_two_sides_and_its_ends_belong_to_it() {
 struct Shop {
     app: Router,
     clock: ManualClock,
+    store: MemoryDedup,
     scheme: StandardWebhooks,
     handled: Arc<AtomicU32>,
 }
@@ -235,7 +238,7 @@ fn shop(statuses: &'static [u16]) -> Shop {
     let store = MemoryDedup::with(1000, clock.clone());
     let layer = WebhookLayer::with(
         scheme.clone(),
-        store,
+        store.clone(),
         WebhookConfig::default(),
         clock.clone(),
         "acct_1",
@@ -257,6 +260,7 @@ fn shop(statuses: &'static [u16]) -> Shop {
     Shop {
         app: Router::new().route("/", post(handler)).layer(layer),
         clock,
+        store,
         scheme,
         handled,
     }

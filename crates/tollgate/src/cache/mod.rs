@@ -61,7 +61,8 @@
 //!
 //! # If dropped
 //!
-//! Nothing is lost: the read goes on for the others and fills the entry. A caller that gives up does not take the others with it.
+//! Nothing is lost: the read goes on for the others and fills the entry. A caller that gives up does not take the others with it. So a
+//! read that never ends is never over, and whoever asks under its key waits with it: put a deadline inside this layer.
 
 mod key;
 mod layer;

@@ -222,24 +222,28 @@ async fn entries_are_bounded_and_the_oldest_makes_room() {
 #[tokio::test(start_paused = true)]
 async fn reads_that_never_landed_make_room_as_well() {
     let key = |number: u32| CacheKey::shared(number.to_string());
-    let mut table = Table::new(3, TTL, Duration::ZERO);
+    let mut table = Table::new(3, TTL, TTL);
     for number in 0..10 {
         assert!(matches!(table.find(&key(number), Instant::now()), Found::Go(_))); // and it is gone
         assert!(table.len() <= 3, "{} after {number}", table.len());
     }
-    // one that is kept, looked for anew once it was stale, and lost then
-    let Found::Go(_tell) = table.find(&key(10), Instant::now()) else {
-        panic!("not there yet")
-    };
-    table.land(&key(10), Some(10), Instant::now());
+    // some that are kept, looked for anew once they were stale, and lost then
+    for number in 10..13 {
+        let Found::Go(_tell) = table.find(&key(number), Instant::now()) else {
+            panic!("not there yet")
+        };
+        table.land(&key(number), Some(number), Instant::now());
+    }
     advance(TTL).await;
-    assert!(matches!(table.find(&key(10), Instant::now()), Found::Go(_)));
+    for number in 10..13 {
+        assert!(matches!(table.find(&key(number), Instant::now()), Found::Go(_)));
+    }
     // those that somebody waits for stay
-    let waited_for: Vec<_> = (11..14)
+    let waited_for: Vec<_> = (13..16)
         .map(|number| table.find(&key(number), Instant::now()))
         .collect();
     assert!(waited_for.iter().all(|found| matches!(found, Found::Go(_))));
-    for number in 11..14 {
+    for number in 13..16 {
         let found = table.find(&key(number), Instant::now());
         assert!(matches!(found, Found::OnItsWay(_)), "{number}");
     }

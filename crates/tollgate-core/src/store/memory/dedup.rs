@@ -92,7 +92,7 @@ impl DedupStore for MemoryDedup {
     fn forget(&self, limit: u32) -> Self::Future<u64> {
         let mut events = self.events();
         let now = self.0.clock.now();
-        // looks no further than to the last that it forgets: many small batches are no more work than one large one
+        // looks no further than to the last that it forgets: a small batch must not hold the lock over the whole table
         let forgotten = events
             .extract_if(|_, record| rule::is_forgettable(record, now))
             .take(usize::try_from(limit).unwrap_or(usize::MAX))

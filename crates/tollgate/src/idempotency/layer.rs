@@ -130,6 +130,8 @@ impl<St: IdempotencyStore, P> IdempotencyLayer<St, P> {
     ///   [`resolve_patience`](super::IdempotencyConfig::resolve_patience); one look at a time per key, whoever asks, and one a second;
     /// * [`keep_resolving`](Self::keep_resolving) looks for the others in the background.
     ///
+    /// A look that takes longer than a minute is dropped, and the key stays open until the next one.
+    ///
     /// It holds for every clone of this layer; the first one set stays.
     ///
     /// ```

@@ -4,7 +4,13 @@ use super::resolve::Finding;
 use std::collections::HashSet;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::time::timeout;
 use tollgate_core::store::idempotency::{RecordKey, Unresolved};
+
+/// How long a look may take: one that hangs would keep its key, and what a pass comes to after it, from every later look. It is dropped
+/// then, which moves no money.
+const LONGEST: Duration = Duration::from_secs(60);
 
 type Looking = Pin<Box<dyn Future<Output = Finding> + Send>>;
 
@@ -32,8 +38,14 @@ impl LookUp {
         &self.actor
     }
 
-    pub(super) fn look(&self, open: Unresolved) -> Looking {
-        (self.look)(open)
+    /// What a look finds, within [`LONGEST`].
+    pub(super) async fn look(&self, open: Unresolved) -> Finding {
+        let record = open.key;
+        if let Ok(finding) = timeout(LONGEST, (self.look)(open)).await {
+            return finding;
+        }
+        tracing::warn!(target: "tollgate::idempotency", ?record, "a look-up took longer than a minute and was given up");
+        Finding::StillOpen
     }
 
     /// Whether nobody else is at it.

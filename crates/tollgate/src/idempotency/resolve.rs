@@ -59,7 +59,8 @@ impl Resolution {
 /// `look` asks the gateway, best by the key that was sent to it
 /// ([`Secrets::downstream_key`](tollgate_core::Secrets::downstream_key) of the record and the peer). Declare absence only
 /// when the gateway answers for good: the store refuses it anyway from a look that began while the owner's lease ran, because a
-/// frozen owner may still send, and a slow look may be overtaken. Dropping the future leaves the rest open; a finding that was written stays.
+/// frozen owner may still send, and a slow look may be overtaken. Bound each look by a time-out: the keys come one after the other, and one
+/// look that hangs holds up all behind it. Dropping the future leaves the rest open; a finding that was written stays.
 /// `Doubts::resolve_open` (feature `audit`) does the same and writes each finding to an audit log.
 ///
 /// # Errors

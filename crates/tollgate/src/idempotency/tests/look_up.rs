@@ -89,12 +89,15 @@ async fn a_look_that_panics_or_never_comes_back_blocks_nobody() {
         });
         let service = layer.layer(losing());
         assert!(service.clone().oneshot(sale("k", 100)).await.is_err());
-        let answer = service.oneshot(sale("k", 100)).await;
+        let answer = service.clone().oneshot(sale("k", 100)).await;
         assert_eq!(
             answer.is_ok(),
             !never,
             "a panic is tried again, a look under way is not doubled"
         );
+        sleep(Duration::from_secs(61)).await;
+        let answer = service.oneshot(sale("k", 100)).await;
+        assert!(answer.is_ok(), "one that hangs is given up");
     }
 }
 
@@ -119,5 +122,34 @@ async fn in_the_background_nobody_has_to_ask() {
         ("background", "lookup found it")
     );
     assert!(service.oneshot(sale("k", 100)).await.is_ok());
+    task.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn in_the_background_a_look_that_hangs_is_given_up() {
+    let (store, _) = store();
+    let looks = Arc::new(AtomicU32::new(0));
+    let counter = Arc::clone(&looks);
+    let layer = layer(store.clone()).resolver("background", move |_| {
+        let first = counter.fetch_add(1, SeqCst) == 0;
+        async move {
+            match first {
+                true => std::future::pending().await,
+                false => found().await,
+            }
+        }
+    });
+    for key in ["k", "l"] {
+        assert!(layer.layer(losing()).oneshot(sale(key, 100)).await.is_err());
+    }
+    let task = tokio::spawn(layer.keep_resolving(Duration::from_secs(300)));
+    sleep(Duration::from_secs(100)).await;
+    assert_eq!(
+        store.unresolved(None, 10).await.unwrap().len(),
+        1,
+        "the other one's look is not kept up"
+    );
+    sleep(Duration::from_secs(300)).await;
+    assert_eq!(store.unresolved(None, 10).await.unwrap(), []);
     task.abort();
 }

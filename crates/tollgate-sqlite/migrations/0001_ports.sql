@@ -37,6 +37,7 @@ create table dedup (
 ) strict, without rowid;
 create index dedup_until on dedup (until);
 
+-- No index by time on the next two: it would be paid for by every call. Whoever adds a row looks at its neighbours instead.
 create table quota (
     key     blob    primary key,
     arrival integer not null
@@ -45,7 +46,8 @@ create table quota (
 create table velocity (
     key    blob    not null,
     at     integer not null,
-    weight integer not null
+    weight integer not null,
+    until  integer not null
 ) strict;
 create index velocity_by_key on velocity (key, at);
 

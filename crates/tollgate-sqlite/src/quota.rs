@@ -1,4 +1,6 @@
 //! Quotas: one timestamp per key.
+//!
+//! One that lies in the past is equal to none, and is removed by its neighbours: see [`tidy`].
 
 use crate::{Answer, Sqlite};
 use rusqlite::{Connection, OptionalExtension, params};
@@ -19,6 +21,11 @@ impl QuotaStore for Sqlite {
                 Ok((next, taken)) => {
                     for (take, arrival) in takes.iter().zip(next) {
                         put(connection, &take.key, arrival)?;
+                    }
+                    for (take, arrival) in takes.iter().zip(arrivals) {
+                        if arrival.is_none() {
+                            tidy(connection, &take.key, now)?;
+                        }
                     }
                     Ok(taken)
                 }
@@ -50,5 +57,20 @@ fn put(connection: &Connection, key: &QuotaKey, arrival: Timestamp) -> rusqlite:
     connection
         .prepare_cached("insert or replace into quota (key, arrival) values (?1, ?2)")?
         .execute(params![&key.0[..], arrival.unix_micros()])?;
+    Ok(())
+}
+
+/// Whoever adds a row removes those of the next eight that lie in the past.
+///
+/// Keys are keyed hashes, so the neighbours of a new key are a random sample of the table: each row added removes eight times the share of
+/// rows that are over. So that share stays at about an eighth, however many keys come and never come again; a key that comes again
+/// costs nothing, and no index by time has to be kept.
+fn tidy(connection: &Connection, key: &QuotaKey, now: Timestamp) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "delete from quota where key in (select key from \
+             (select key, arrival from quota where key > ?1 order by key limit 8) where arrival <= ?2)",
+        )?
+        .execute(params![&key.0[..], now.unix_micros()])?;
     Ok(())
 }

@@ -9,7 +9,8 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Names a counter: a keyed hash ([`Secrets::pseudonym`](crate::Secrets::pseudonym)) of rule and subject.
+/// Names a counter: a keyed hash ([`Secrets::pseudonym`](crate::Secrets::pseudonym)) of rule, window and subject. A counter has one
+/// window: a store may forget an event once the window that it was recorded with has passed.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct VelocityKey(pub [u8; 32]);
 
@@ -24,7 +25,7 @@ impl fmt::Debug for VelocityKey {
 pub struct Admit {
     /// Which counter.
     pub key: VelocityKey,
-    /// How far back events count.
+    /// How far back events count: always the same for one key.
     pub window: Duration,
     /// How much this event weighs: 1, or an amount in minor units.
     pub weight: u64,

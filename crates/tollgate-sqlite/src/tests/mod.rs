@@ -1,5 +1,6 @@
 //! What the writer does inside a transaction, and what the file was really set to.
 
+mod growth;
 mod plans;
 
 use crate::open::make_safe;
@@ -23,7 +24,7 @@ fn fresh() -> (tempfile::TempDir, PathBuf) {
 
 fn put(connection: &Connection, key: i64) -> rusqlite::Result<()> {
     connection.execute(
-        "insert into velocity (key, at, weight) values (x'00', ?1, 1)",
+        "insert into velocity (key, at, weight, until) values (x'00', ?1, 1, ?1)",
         [key],
     )?;
     Ok(())

@@ -13,7 +13,6 @@ const WINDOW: Duration = Duration::from_secs(10);
 pub(super) enum Step {
     Admit {
         key: u8,
-        windows: u8,
         weight: u64,
     },
     /// So many times 311 milliseconds.
@@ -24,7 +23,7 @@ pub(super) enum Step {
 pub(super) fn step() -> impl Strategy<Value = Step> {
     let weight = prop_oneof![29 => 0u64..29, 1 => Just(u64::MAX)];
     prop_oneof![
-        3 => (0u8..4, 1u8..4, weight).prop_map(|(key, windows, weight)| Step::Admit { key, windows, weight }),
+        3 => (0u8..4, weight).prop_map(|(key, weight)| Step::Admit { key, weight }),
         3 => (0u8..30).prop_map(Step::Wait),
         1 => any::<u8>().prop_map(Step::Disturb),
     ]
@@ -36,10 +35,10 @@ where
 {
     for step in steps {
         match step {
-            Step::Admit { key, windows, weight } => {
+            Step::Admit { key, weight } => {
                 let admit = Admit {
                     key: VelocityKey([key; 32]),
-                    window: WINDOW * u32::from(windows),
+                    window: WINDOW * u32::from(1 + key % 3), // a counter has one window
                     weight,
                     limit: if key == 3 { u64::MAX } else { 60 },
                 };

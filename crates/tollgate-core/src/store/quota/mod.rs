@@ -1,7 +1,7 @@
 //! How much may still be done: quotas behind the rate-limit layer.
 //!
-//! One timestamp per key is all that is stored ([`rule`]: GCRA). A timestamp that lies in the past is equal to none, so idle
-//! keys need no sweeping.
+//! One timestamp per key is all that is stored ([`rule`]: GCRA). A timestamp that lies in the past is equal to none: a store may forget
+//! it at any time, and does so by itself.
 
 pub mod rule;
 #[cfg(test)]

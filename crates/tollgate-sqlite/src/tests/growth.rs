@@ -1,0 +1,149 @@
+//! Tables stay in proportion to what is alive, although nobody comes again for what is over.
+
+use super::fresh;
+use crate::Sqlite;
+use std::num::NonZeroU32;
+use std::time::Duration;
+use tollgate_core::store::quota::{Quota, QuotaKey, QuotaStore, Take, Taken};
+use tollgate_core::store::velocity::{Admit, VelocityKey, VelocityStore};
+use tollgate_core::{Clock, ManualClock, Timestamp};
+
+/// A key is alive for this long.
+const WINDOW: Duration = Duration::from_millis(400);
+
+/// Between two keys: 400 of them are alive.
+const STEP: Duration = Duration::from_millis(1);
+
+/// Keys that all come at one moment, as in an attack, and never again.
+const CROWD: u32 = 4_000;
+
+/// A key as a keyed hash would be: somewhere (the finaliser of MurmurHash3, a permutation, so that no two are equal).
+fn hashed(number: u32) -> [u8; 32] {
+    let mut mixed = number;
+    for factor in [0x85eb_ca6b, 0xc2b2_ae35] {
+        mixed = (mixed ^ (mixed >> 15)).wrapping_mul(factor);
+    }
+    let mut key = [0; 32];
+    key[..4].copy_from_slice(&(mixed ^ (mixed >> 16)).to_be_bytes());
+    key
+}
+
+/// How many rows a table has, and how many of them are alive.
+async fn rows(store: &Sqlite, table: &str, until: &str) -> (i64, i64) {
+    let sql = format!("select count(*), count(*) filter (where {until} > ?1) from {table}");
+    let count = store.step(move |connection, now| {
+        connection.query_row(&sql, [now.unix_micros()], |row| Ok((row.get(0)?, row.get(1)?)))
+    });
+    count.await.unwrap()
+}
+
+fn store(clock: &ManualClock) -> (tempfile::TempDir, Sqlite) {
+    let (folder, path) = fresh();
+    (folder, Sqlite::open_with(path, clock.clone()).unwrap())
+}
+
+fn clock() -> ManualClock {
+    ManualClock::at(Timestamp::from_unix_seconds(1_700_000_000))
+}
+
+/// Waits for many answers at a time, so that they share a commit.
+async fn all<T>(answers: impl IntoIterator<Item = crate::Answer<T>>) -> Vec<T> {
+    let mut all = Vec::new();
+    for answer in answers {
+        all.push(answer.await.unwrap());
+    }
+    all
+}
+
+fn take(number: u32) -> Take {
+    Take {
+        key: QuotaKey(hashed(number)),
+        quota: Quota::new(NonZeroU32::MIN, WINDOW),
+        cost: 1,
+    }
+}
+
+#[tokio::test]
+async fn quotas_that_nobody_asks_for_again_do_not_pile_up() {
+    let clock = clock();
+    let (_folder, store) = store(&clock);
+    let crowd: Vec<_> = (0..CROWD).map(|number| store.take(&[take(number)])).collect();
+    for taken in all(crowd).await {
+        assert!(matches!(taken, Taken::Granted { .. }), "{taken:?}");
+    }
+    assert_eq!(rows(&store, "quota", "arrival").await, (4_000, 4_000));
+    clock.advance(WINDOW);
+    for number in CROWD..CROWD + 4_000 {
+        store.take(&[take(number)]).await.unwrap();
+        let come = i64::from(number - CROWD) + 1;
+        if come > 1_200 && come % 100 == 0 {
+            let (rows, alive) = rows(&store, "quota", "arrival").await;
+            assert_eq!(alive, 400, "nothing that is alive was removed");
+            assert!(rows <= alive * 3 / 2, "{rows} rows after {come} keys");
+        }
+        clock.advance(STEP);
+    }
+}
+
+fn admit(number: u32) -> Admit {
+    Admit {
+        key: VelocityKey(hashed(number)),
+        window: WINDOW,
+        weight: 1,
+        limit: 100,
+    }
+}
+
+/// Keys of one event and keys of as many as the limit allows, in equal parts of the events.
+#[tokio::test]
+async fn events_that_nobody_asks_for_again_do_not_pile_up() {
+    let clock = clock();
+    let (_folder, store) = store(&clock);
+    let crowd: Vec<_> = (0..CROWD).map(|number| store.admit(admit(number))).collect();
+    assert!(all(crowd).await.iter().all(|admitted| admitted.within));
+    assert_eq!(rows(&store, "velocity", "until").await, (4_000, 4_000));
+    clock.advance(WINDOW);
+    for number in CROWD..CROWD + 6_000 {
+        let come = i64::from(number - CROWD) + 1;
+        let busy = CROWD + 6_000 + (number - CROWD) / 100;
+        let both = [store.admit(admit(number)), store.admit(admit(busy))];
+        assert!(all(both).await.iter().all(|admitted| admitted.within));
+        if come > 2_000 && come % 100 == 0 {
+            let (rows, alive) = rows(&store, "velocity", "until").await;
+            assert_eq!(alive, 2 * 400, "nothing that is alive was removed");
+            assert!(rows <= alive * 2, "{rows} rows after {come} steps");
+        }
+        clock.advance(STEP);
+    }
+}
+
+/// The time that a row says is the one at which it makes no difference any more.
+#[tokio::test]
+async fn an_event_is_kept_for_exactly_its_window() {
+    let clock = clock();
+    let (_folder, store) = store(&clock);
+    let first = Admit { limit: 1, ..admit(2) };
+    let mut neighbours = (0..256u32).filter(|number| hashed(*number) < hashed(2));
+    store.admit(first).await.unwrap();
+    clock.advance(WINDOW - Duration::from_micros(1));
+    store.admit(admit(neighbours.next().unwrap())).await.unwrap();
+    assert_eq!(rows(&store, "velocity", "at").await.0, 2, "it still counts");
+    assert!(!store.admit(first).await.unwrap().within);
+    clock.advance(Duration::from_micros(1));
+    store.admit(admit(neighbours.next().unwrap())).await.unwrap();
+    assert_eq!(rows(&store, "velocity", "at").await.0, 2, "it is gone");
+
+    let endless = Admit {
+        window: Duration::MAX,
+        limit: 1,
+        ..first
+    };
+    store.admit(endless).await.unwrap();
+    clock.set(Timestamp::from_unix_micros(i64::MAX - 1));
+    store.admit(admit(neighbours.next().unwrap())).await.unwrap();
+    assert!(
+        !store.admit(endless).await.unwrap().within,
+        "at {:?}",
+        clock.now()
+    );
+}

@@ -4,6 +4,7 @@ use super::fresh;
 use crate::Sqlite;
 use std::num::NonZeroU32;
 use std::time::Duration;
+use tollgate_core::store::memory::{MemoryQuota, MemoryVelocity};
 use tollgate_core::store::quota::{Quota, QuotaKey, QuotaStore, Take, Taken};
 use tollgate_core::store::velocity::{Admit, VelocityKey, VelocityStore};
 use tollgate_core::{Clock, ManualClock, Timestamp};
@@ -114,6 +115,37 @@ async fn events_that_nobody_asks_for_again_do_not_pile_up() {
             assert!(rows <= alive * 2, "{rows} rows after {come} steps");
         }
         clock.advance(STEP);
+    }
+}
+
+/// Many keys at random, some of which come again, beside the in-memory store: nobody's answer depends on what a neighbour removed.
+#[tokio::test]
+async fn whoever_comes_again_is_answered_as_the_rule_says() {
+    let clock = clock();
+    let (_folder, store) = store(&clock);
+    let quotas = MemoryQuota::with(100_000, clock.clone());
+    let counters = MemoryVelocity::with(100_000, clock.clone());
+    for turn in 0..3_000u32 {
+        let random = u32::from_be_bytes(*hashed(turn).first_chunk().unwrap());
+        let mut takes = [random, random >> 8].map(|number| take(number % 64));
+        for take in &mut takes {
+            take.quota = Quota::new(NonZeroU32::MIN.saturating_add(3), WINDOW);
+        }
+        assert_eq!(store.take(&takes).await, quotas.take(&takes).await, "turn {turn}");
+        if random.is_multiple_of(7) {
+            let [first, _] = takes;
+            assert_eq!(store.give_back(first).await, quotas.give_back(first).await);
+        }
+        let admit = Admit {
+            limit: 3,
+            ..admit((random >> 16) % 64)
+        };
+        assert_eq!(
+            store.admit(admit).await,
+            counters.admit(admit).await,
+            "turn {turn}"
+        );
+        clock.advance(STEP * (random >> 29) * 3);
     }
 }
 

@@ -39,6 +39,8 @@ create table tollgate.dedup (
 );
 create index dedup_until on tollgate.dedup (until);
 
+-- No index by time on the next two: it would be paid for by every call, and a quota's row could no longer be written in place (HOT).
+-- Whoever adds a row looks at its neighbours instead.
 create table tollgate.quota (
     key     bytea  primary key,
     arrival bigint not null
@@ -47,7 +49,8 @@ create table tollgate.quota (
 create table tollgate.velocity (
     key    bytea          not null,
     at     bigint         not null,
-    weight numeric(20, 0) not null -- up to 2^64 - 1
+    weight numeric(20, 0) not null, -- up to 2^64 - 1
+    until  bigint         not null
 );
 create index velocity_by_key on tollgate.velocity (key, at);
 

@@ -1,4 +1,6 @@
 //! Quotas: one timestamp per key; the keys' advisory locks are held while core's rule decides.
+//!
+//! One that lies in the past is equal to none, and is removed by its neighbours.
 
 use crate::Postgres;
 use crate::error::Failure;
@@ -17,8 +19,37 @@ const ARRIVALS: &str = concat!(
      left join tollgate.quota on quota.key = asked.key order by place"
 );
 
-const PUT: &str = "insert into tollgate.quota (key, arrival) select * from unnest($1::bytea[], $2::bigint[]) \
-     on conflict (key) do update set arrival = excluded.arrival";
+/// Writes arrivals.
+macro_rules! put {
+    () => {
+        "insert into tollgate.quota (key, arrival) select * from unnest($1::bytea[], $2::bigint[]) \
+         on conflict (key) do update set arrival = excluded.arrival"
+    };
+}
+
+const PUT: &str = put!();
+
+/// The same, for some keys ($3) that are new to the table: whoever adds a row removes those of the next eight that lie in the past.
+///
+/// Keys are keyed hashes, so the neighbours of a new key are a random sample of the table: each row added removes eight times the share of
+/// rows that are over. So that share stays at about an eighth, however many keys come and never come again; a key that comes again
+/// costs nothing, and no index by time has to be kept.
+///
+/// Nobody can come to wait in a circle, although two may add a row and remove each other's. Rows are locked for removal last, once
+/// everything of ours is written (only the count of what was written opens the look at the neighbours), and those that somebody else holds
+/// are passed over: whoever holds such a lock waits for nothing any more, so that those who wait for it to write their own row do not wait
+/// long. They write the row anew then, and lose nothing by that: they have read it before it went, or found none.
+const PUT_AND_TIDY: &str = concat!(
+    "with written as (",
+    put!(),
+    " returning key), \
+     near as materialized (select near.key from unnest($3::bytea[]) as mine (key) cross join lateral \
+        (select key, arrival from tollgate.quota where key > mine.key order by key limit 8) as near \
+        where near.arrival <= $4), \
+     over as materialized (select key from tollgate.quota where key = any(array(select key from near)) and arrival <= $4 \
+        and (select count(*) from written) > 0 for update skip locked) \
+     delete from tollgate.quota where key = any(array(select key from over)) and arrival <= $4"
+);
 
 impl QuotaStore for Postgres {
     type Future<T: Send + 'static> = Boxed<T>;
@@ -30,7 +61,10 @@ impl QuotaStore for Postgres {
                 let (now, arrivals) = arrivals(connection, &takes).await?;
                 match rule::take_all(&arrivals, &takes, now) {
                     Ok((next, taken)) => {
-                        put(connection, takes.iter().map(|take| take.key).zip(next)).await?;
+                        let keys = || takes.iter().map(|take| take.key);
+                        let new = keys().zip(arrivals).filter(|(_, arrival)| arrival.is_none());
+                        let new = new.map(|(key, _)| key).collect();
+                        put(connection, keys().zip(next), new, now).await?;
                         Ok(taken)
                     }
                     Err(refused) => Ok(refused),
@@ -47,7 +81,7 @@ impl QuotaStore for Postgres {
                     return Ok(());
                 };
                 let arrival = rule::give_back(found, &take.quota, take.cost, now);
-                put(connection, [(take.key, arrival)]).await
+                put(connection, [(take.key, arrival)], Vec::new(), now).await
             })
         })
     }
@@ -84,19 +118,22 @@ async fn arrivals(
     Ok((now, arrivals))
 }
 
-/// Writes the arrivals. Of several for one key the last one counts: it has seen the others.
+/// Writes the arrivals, and tidies beside those of the keys that are new. Of several arrivals for one key the last one counts: it has seen
+/// the others.
 async fn put(
     connection: &mut PgConnection,
     arrivals: impl IntoIterator<Item = (QuotaKey, Timestamp)>,
+    new: Vec<QuotaKey>,
+    now: Timestamp,
 ) -> Result<(), Failure> {
     let last: BTreeMap<QuotaKey, Timestamp> = arrivals.into_iter().collect();
     let keys: Vec<&[u8]> = last.keys().map(|key| &key.0[..]).collect();
     let arrivals: Vec<i64> = last.values().map(|arrival| arrival.unix_micros()).collect();
-    sqlx::query(PUT)
-        .bind(keys)
-        .bind(arrivals)
-        .execute(connection)
-        .await
-        .map(drop)
-        .map_err(Failure::Write)
+    let put = sqlx::query(if new.is_empty() { PUT } else { PUT_AND_TIDY });
+    let mut put = put.bind(keys).bind(arrivals);
+    if !new.is_empty() {
+        let new: Vec<&[u8]> = new.iter().map(|key| &key.0[..]).collect();
+        put = put.bind(new).bind(now.unix_micros());
+    }
+    put.execute(connection).await.map(drop).map_err(Failure::Write)
 }

@@ -1,8 +1,10 @@
 //! Velocity counters: the events of the window, one row each; the key's advisory lock is held from counting to recording.
+//!
+//! What has left its window is removed when its key is asked about again, and by its neighbours.
 
 use crate::Postgres;
 use crate::error::{Failure, unreadable};
-use crate::session::{clock, lock, micros};
+use crate::session::{clock, instant, lock, micros};
 use sqlx::{PgConnection, Row};
 use tollgate_core::store::Boxed;
 use tollgate_core::store::velocity::{Admit, Admitted, VelocityStore};
@@ -16,7 +18,22 @@ const COUNT: &str = concat!(
      from clock left join tollgate.velocity as event on event.key = $1 and event.at > clock.now - $2 group by now"
 );
 
-const RECORD: &str = "insert into tollgate.velocity (key, at, weight) values ($1, $2, $3::numeric)";
+/// Records an event and removes those of the next eight, of greater keys, that have left their windows.
+///
+/// Keys are keyed hashes, so the neighbours of a key are a random sample of the table: each event recorded removes eight times the share
+/// of keys that are over, which therefore stays at about an eighth. A key's events lie side by side: when all eight are over, it may be
+/// a key with many of them, and up to 64 go at once.
+///
+/// Nobody can come to wait in a circle: rows are locked for removal last, and those that somebody else holds are passed over. Whoever
+/// holds such a lock waits for nothing any more; whoever waits for it wants to remove the same row (in [`COUNT`]).
+const RECORD: &str = "with recorded as (insert into tollgate.velocity (key, at, weight, until) values ($1, $2, $3::numeric, $4) \
+        returning key), \
+     near as materialized (select ctid, until from tollgate.velocity where key > $1 order by key, at limit \
+        (select case when max(until) <= $2 then 64 else 8 end from \
+           (select until from tollgate.velocity where key > $1 order by key, at limit 8) as next)), \
+     over as materialized (select ctid from tollgate.velocity where ctid = any(array(select ctid from near where until <= $2)) \
+        and (select count(*) from recorded) > 0 for update skip locked) \
+     delete from tollgate.velocity where ctid = any(array(select ctid from over))";
 
 impl VelocityStore for Postgres {
     type Future<T: Send + 'static> = Boxed<T>;
@@ -50,6 +67,7 @@ async fn count_and_record(connection: &mut PgConnection, admit: Admit) -> Result
         .bind(&admit.key.0[..])
         .bind(now)
         .bind(admit.weight.to_string())
+        .bind(instant(now).saturating_add(admit.window).unix_micros())
         .execute(connection)
         .await
         .map_err(Failure::Write)?;

@@ -6,6 +6,7 @@ pub(crate) mod proxy;
 
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, PgConnection};
+use std::collections::BTreeMap;
 use std::str::FromStr;
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use std::time::Duration;
@@ -98,15 +99,18 @@ impl Database {
     /// A store with its tables, whose server follows this clock. PostgreSQL looks for functions in `pg_catalog` first, unless the
     /// search path says otherwise: here it finds another `clock_timestamp()` before. Every step brings the clock's time along.
     pub(crate) async fn store_with(&self, clock: ManualClock) -> Postgres {
+        self.store_as(self.options(), clock).await
+    }
+
+    /// The same, connected as these options say.
+    pub(crate) async fn store_as(&self, options: PgConnectOptions, clock: ManualClock) -> Postgres {
         self.run(
             "create schema if not exists testing; \
              create or replace function testing.clock_timestamp() returns timestamptz language sql volatile as \
              $$ select timestamptz 'epoch' + current_setting('testing.now')::bigint * interval '1 microsecond' $$",
         )
         .await;
-        store_of(self.options(), clock, Settings::new().migrate())
-            .await
-            .unwrap()
+        store_of(options, clock, Settings::new().migrate()).await.unwrap()
     }
 
     /// As `store_with`, on tables that are there already, through another address.
@@ -167,4 +171,27 @@ pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
         .build()
         .unwrap()
         .block_on(future)
+}
+
+/// What the server has counted about each of our tables, once everybody who worked on them has left: it counts a session's work at the
+/// latest when that ends.
+pub(crate) async fn statistics(database: &Database, column: &str) -> BTreeMap<String, i64> {
+    let mut connection = database.connection().await;
+    let others = "select count(*) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid() \
+                  and backend_type = 'client backend'";
+    while sqlx::query_scalar::<_, i64>(others)
+        .fetch_one(&mut connection)
+        .await
+        .unwrap()
+        > 0
+    {
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    let counted =
+        format!("select relname::text, {column} from pg_stat_user_tables where schemaname = 'tollgate'");
+    let counted = sqlx::query_as(AssertSqlSafe(counted))
+        .fetch_all(&mut connection)
+        .await;
+    connection.close().await.unwrap();
+    counted.unwrap().into_iter().collect()
 }

@@ -35,10 +35,9 @@ const PUT: &str = put!();
 /// rows that are over. So that share stays at about an eighth, however many keys come and never come again; a key that comes again
 /// costs nothing, and no index by time has to be kept.
 ///
-/// Nobody can come to wait in a circle, although two may add a row and remove each other's. Rows are locked for removal last, once
-/// everything of ours is written (only the count of what was written opens the look at the neighbours), and those that somebody else holds
-/// are passed over: whoever holds such a lock waits for nothing any more, so that those who wait for it to write their own row do not wait
-/// long. They write the row anew then, and lose nothing by that: they have read it before it went, or found none.
+/// Nobody can come to wait in a circle, although two may each write what the other removes. A neighbour is locked only once everything of
+/// ours is written (the count of what was written has to be known first), and passed over if somebody else holds it: whoever holds
+/// such a lock waits for nothing any more. Whoever waits for it, to write that row, loses nothing: what he writes counts what stood there when he read it.
 const PUT_AND_TIDY: &str = concat!(
     "with written as (",
     put!(),

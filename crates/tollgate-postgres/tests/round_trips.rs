@@ -7,6 +7,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::Request;
 use axum::routing::post;
+use std::num::NonZeroU32;
 use std::time::Duration;
 use support::proxy::Proxy;
 use support::{Database, block_on};
@@ -17,6 +18,8 @@ use tollgate_core::store::idempotency::{
     Begin, Begun, Completion, Doubt, Evidence, Fingerprint, Held, IdempotencyStore, Owner, RecordKey,
     Resolution, Resolve, Resolved, Settled, Settlement, Tenant,
 };
+use tollgate_core::store::quota::{Quota, QuotaKey, QuotaStore, Take, Taken};
+use tollgate_core::store::velocity::{Admit, Admitted, VelocityKey, VelocityStore};
 use tollgate_postgres::{Postgres, Settings};
 use tower::ServiceExt;
 
@@ -181,4 +184,29 @@ async fn events(store: &Postgres, wire: Option<&Proxy>, key: u8) {
     };
     ask!(wire: store.commit(ticket, LEASE), _);
     ask!(wire: store.claim(claim), Claimed::Done);
+}
+
+/// A key that is new removes neighbours in the statement that writes it: begin and lock, look, write, commit.
+#[test]
+fn to_remove_neighbours_is_no_round_trip_of_its_own() {
+    block_on(async {
+        let (_database, proxy, store) = counted().await;
+        for turn in 0..2 {
+            let wire = (turn > 0).then_some(&proxy);
+            let take = Take {
+                key: QuotaKey([10 - turn; 32]),
+                quota: Quota::per_second(NonZeroU32::MIN.saturating_add(9)),
+                cost: 1,
+            };
+            ask!(wire, 4: store.take(&[take]), Taken::Granted { .. });
+            ask!(wire, 4: store.take(&[take]), Taken::Granted { .. });
+            let event = Admit {
+                key: VelocityKey([10 - turn; 32]),
+                window: LEASE,
+                weight: 1,
+                limit: 2,
+            };
+            ask!(wire, 4: store.admit(event), Admitted { within: true, .. });
+        }
+    });
 }

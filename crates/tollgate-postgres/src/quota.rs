@@ -37,7 +37,8 @@ const PUT: &str = put!();
 ///
 /// Nobody can come to wait in a circle, although two may each write what the other removes. A neighbour is locked only once everything of
 /// ours is written (the count of what was written has to be known first), and passed over if somebody else holds it: whoever holds
-/// such a lock waits for nothing any more. Whoever waits for it, to write that row, loses nothing: what he writes counts what stood there when he read it.
+/// such a lock waits for nothing any more. Whoever waits for it, to write that row, loses nothing: what he writes counts what stood there
+/// when he read it.
 const PUT_AND_TIDY: &str = concat!(
     "with written as (",
     put!(),

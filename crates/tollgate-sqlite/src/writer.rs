@@ -17,6 +17,10 @@ use tollgate_core::{Clock, Timestamp};
 /// More steps than this do not share a transaction, so that no answer waits for too many others.
 const MOST_PER_COMMIT: usize = 256;
 
+/// However long the last transaction took, nobody is waited for longer: a flush takes a fraction of this, or a few times as much, and
+/// all that takes longer (a large collection, a disk that hangs for once) says nothing about who comes next.
+pub(crate) const MOST_PATIENCE: Duration = Duration::from_millis(5);
+
 pub(crate) struct Writer {
     jobs: Mutex<Option<Sender<Box<dyn Job>>>>,
     thread: Option<JoinHandle<()>>,
@@ -113,24 +117,39 @@ impl fmt::Debug for Writer {
 }
 
 fn write(connection: &Connection, clock: &dyn Clock, queue: &Receiver<Box<dyn Job>>) {
-    let (mut expected, mut commit_took) = (1, Duration::ZERO);
+    let (mut expected, mut took) = (1, Duration::ZERO);
     while let Ok(first) = queue.recv() {
-        let mut batch = gather(queue, first, expected, commit_took / 4);
+        let mut batch = gather(queue, first, expected, patience(took));
         expected = batch.len();
-        let started = Instant::now();
-        let committed = commit(connection, clock, &mut batch);
-        commit_took = started.elapsed();
+        let committed = match begin(connection) {
+            Ok(()) => {
+                let started = Instant::now();
+                let committed = commit(connection, clock, &mut batch);
+                took = started.elapsed();
+                committed
+            }
+            Err(error) => {
+                // who came meanwhile waited for the same lock: nobody waits for it again and again behind others
+                batch.extend(queue.try_iter());
+                Err(step_failed(error))
+            }
+        };
         for job in batch {
             job.answer(committed.clone());
         }
     }
 }
 
+/// How long to wait for those who were answered together, when their transaction took so long.
+pub(crate) fn patience(took: Duration) -> Duration {
+    (took / 4).min(MOST_PATIENCE)
+}
+
 /// What goes into one transaction: all that is there, and who comes within this time, until there are as many as `expected`.
 ///
 /// Callers who were answered together ask again at about the same time. If the first of them went at once, it would have a flush for
-/// itself, and all the others would wait for it. So as many as last time are waited for, for a part of what the last commit took, and a
-/// caller that was alone is not delayed.
+/// itself, and all the others would wait for it. So as many as last time are waited for, for a part of what the last commit took (at most
+/// [`MOST_PATIENCE`]), and a caller that was alone is not delayed.
 pub(crate) fn gather<J>(queue: &Receiver<J>, first: J, expected: usize, patience: Duration) -> Vec<J> {
     let mut batch = vec![first];
     batch.extend(queue.try_iter().take(MOST_PER_COMMIT - 1));
@@ -144,13 +163,17 @@ pub(crate) fn gather<J>(queue: &Receiver<J>, first: J, expected: usize, patience
     batch
 }
 
-fn commit(connection: &Connection, clock: &dyn Clock, batch: &mut [Box<dyn Job>]) -> Result<(), StoreError> {
+/// Takes the lock, for which another process may be waited for. If it fails, nothing has begun.
+fn begin(connection: &Connection) -> rusqlite::Result<()> {
     if !connection.is_autocommit() {
         // an earlier rollback failed: without this one, no transaction would ever begin again
-        tell(connection, "rollback").map_err(step_failed)?;
+        tell(connection, "rollback")?;
     }
     // immediate: a deferred transaction that turns into a writing one can fail as busy without waiting
-    tell(connection, "begin immediate").map_err(step_failed)?;
+    tell(connection, "begin immediate")
+}
+
+fn commit(connection: &Connection, clock: &dyn Clock, batch: &mut [Box<dyn Job>]) -> Result<(), StoreError> {
     // only now: another process may have held the lock for seconds, and leases count from the moment they are written
     let now = clock.now();
     for job in batch {

@@ -3,8 +3,8 @@
 mod growth;
 mod plans;
 
-use crate::open::make_safe;
-use crate::writer::gather;
+use crate::open::{make_safe, prepare};
+use crate::writer::{MOST_PATIENCE, gather, patience};
 use crate::{OpenError, Sqlite};
 use rusqlite::Connection;
 use std::path::{Path, PathBuf};
@@ -159,6 +159,122 @@ fn as_many_as_last_time_are_waited_for() {
     assert_eq!(gather(&queue, 0, 3, LONG), [0, 1, 2], "who comes late");
     late.join().unwrap();
     assert_eq!(gather(&queue, 0, 3, LONG), [0], "nobody can come any more");
+}
+
+/// A transaction of seconds (a lock that was waited for counted as well, once) does not make the next caller wait for seconds for
+/// somebody who may not come.
+#[test]
+fn a_slow_transaction_makes_nobody_wait_long() {
+    assert_eq!(patience(Duration::from_millis(4)), Duration::from_millis(1));
+    assert_eq!(patience(Duration::from_secs(10)), MOST_PATIENCE);
+}
+
+/// Another process holds the lock and does not let go: frozen, say. All who wait for it are told once one wait for it is over, however
+/// many they are. (Each transaction's worth of them had a wait of its own: the last of a thousand was told after fifty seconds.)
+#[tokio::test]
+async fn nobody_waits_for_the_lock_twice() {
+    let (_folder, path) = fresh();
+    let (enter, entered) = channel();
+    let (let_go, gone) = channel::<()>();
+    let mut connection = prepare(&path).unwrap();
+    connection
+        .busy_handler(Some(move |_| {
+            enter.send(()).unwrap();
+            let _ = gone.recv();
+            false
+        }))
+        .unwrap();
+    let store = Sqlite::over(connection, Ticking::default()).unwrap();
+    let lock = hold_the_lock(&path);
+    let first = store.step(|connection, _| put(connection, 0));
+    entered.recv().unwrap();
+    let others: Vec<_> = (1..1_000)
+        .map(|key| store.step(move |connection, _| put(connection, key)))
+        .collect();
+    drop(let_go);
+    for answer in std::iter::once(first).chain(others) {
+        let error = answer.await.unwrap_err();
+        assert_eq!(error.kind(), StoreErrorKind::Unavailable);
+        assert!(!error.may_have_happened(), "{error}");
+    }
+    assert_eq!(entered.try_iter().count(), 0, "asked again");
+    lock.execute_batch("rollback").unwrap();
+    assert_eq!(count(&store).await, 0, "nothing was written");
+    store.step(|connection, _| put(connection, 1)).await.unwrap();
+}
+
+/// The table changes under the statements that are kept: by another process, an index for example. They are parsed again.
+#[tokio::test]
+async fn kept_statements_outlive_a_change_of_the_schema() {
+    let (_folder, path) = fresh();
+    let store = Sqlite::open(&path).unwrap();
+    store.append("c", b"1"[..].into()).await.unwrap();
+    let other = Connection::open(&path).unwrap();
+    for (turn, change) in [
+        "create index more on audit (at)",
+        "drop index more",
+        "alter table audit add column note text",
+        "vacuum",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        other.execute_batch(change).unwrap();
+        let appended: Vec<_> = (0..3).map(|_| store.append("c", b"2"[..].into())).collect();
+        for (nth, receipt) in appended.into_iter().enumerate() {
+            let expected = u64::try_from(2 + turn * 3 + nth).unwrap();
+            assert_eq!(receipt.await.unwrap().seq, expected, "after {change}");
+        }
+    }
+}
+
+/// No statement that is kept holds a transaction open: after every kind of step, also a failed one, the WAL can be checkpointed to its
+/// end and be emptied by another process.
+#[tokio::test]
+async fn kept_statements_hold_nothing_open() {
+    let (_folder, path) = fresh();
+    let store = Sqlite::open(&path).unwrap();
+    let other = Connection::open(&path).unwrap();
+    let emptied = || {
+        let found: (i64, i64, i64) = other
+            .query_row("pragma wal_checkpoint(truncate)", [], |row| {
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+            })
+            .unwrap();
+        assert_eq!(found, (0, 0, 0));
+    };
+    store.step(|connection, _| put(connection, 1)).await.unwrap();
+    emptied();
+    // stops in the midst of its rows
+    store.step(|connection, _| put(connection, 2)).await.unwrap();
+    let first: i64 = store
+        .step(|connection, _| {
+            connection
+                .prepare_cached("select at from velocity")?
+                .query_row([], |row| row.get(0))
+        })
+        .await
+        .unwrap();
+    assert_eq!(first, 1);
+    emptied();
+    let failed = store
+        .step(|connection, _| {
+            put(connection, 3)?;
+            connection
+                .prepare_cached("insert into saga (id) values (?1)")?
+                .execute(["no blob"])
+        })
+        .await;
+    assert!(failed.is_err());
+    emptied();
+    // the whole transaction is gone, by SQLite's own doing, and there is no savepoint to go back to
+    let failed = store
+        .step(|connection, _| connection.execute_batch("insert or rollback into saga (id) values (null)"))
+        .await
+        .unwrap_err();
+    assert!(!failed.may_have_happened());
+    emptied();
+    assert_eq!(count(&store).await, 2);
 }
 
 /// A lease counts from the moment it is written, not from before the wait for another process.

@@ -23,6 +23,12 @@ impl<T: Trial, M> Pair<T, M> {
         self.clock.advance(by);
         self.trial.set_time(self.clock.now()).await;
     }
+
+    /// Sets the clock back.
+    pub(super) async fn step_back(&mut self, by: Duration) {
+        self.clock.set(self.clock.now().saturating_sub(by));
+        self.trial.set_time(self.clock.now()).await;
+    }
 }
 
 /// What both say.

@@ -3,7 +3,7 @@
 use crate::clock::{Clock, SystemClock, Timestamp};
 use crate::store::velocity::{Admit, Admitted, VelocityKey, VelocityStore};
 use crate::store::{StoreError, StoreErrorKind};
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::fmt;
 use std::future::{Ready, ready};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -21,7 +21,7 @@ struct Shared {
 
 #[derive(Default)]
 struct Counter {
-    events: VecDeque<(Timestamp, u64)>,
+    events: Vec<(Timestamp, u64)>,
     idle_at: Timestamp,
 }
 
@@ -70,9 +70,8 @@ impl VelocityStore for MemoryVelocity {
         }
         let counter = counters.entry(admit.key).or_default();
         let from = now.saturating_sub(admit.window);
-        while counter.events.front().is_some_and(|(at, _)| *at <= from) {
-            counter.events.pop_front();
-        }
+        // not only from the front: where the clock went back, what came later is dated earlier
+        counter.events.retain(|(at, _)| *at > from);
         let before = counter
             .events
             .iter()
@@ -84,8 +83,8 @@ impl VelocityStore for MemoryVelocity {
                 total: before,
             }));
         }
-        counter.events.push_back((now, admit.weight));
-        counter.idle_at = now.saturating_add(admit.window);
+        counter.events.push((now, admit.weight));
+        counter.idle_at = counter.idle_at.max(now.saturating_add(admit.window));
         ready(Ok(Admitted { within: true, total }))
     }
 }

@@ -41,6 +41,22 @@ proptest! {
         }
     }
 
+    /// A clock that goes back gives nothing away, and makes a quota that was in use wait for as long, and no longer.
+    #[test]
+    fn a_clock_that_goes_back_costs_that_time(
+        taken in 1u32..20, back in 0u64..10_000_000_000, cost in 1u32..20, units in 1u32..50
+    ) {
+        let quota = quota(units, 19);
+        let then = Timestamp::from_unix_seconds(1_000_000);
+        let back = Duration::from_micros(back);
+        let now = then.saturating_sub(back);
+        let arrival = rule::take(None, &quota, taken, then).unwrap();
+        let wait = rule::take(Some(arrival), &quota, cost, now).err().unwrap_or_default();
+        let still = rule::take(Some(arrival), &quota, cost, then).err().unwrap_or_default();
+        prop_assert!(still <= wait && wait <= still + back, "{still:?} {wait:?}");
+        prop_assert!(rule::take(Some(arrival), &quota, cost, now.saturating_add(wait)).is_ok());
+    }
+
     #[test]
     fn what_is_given_back_can_be_taken_again(cost in 1u32..10) {
         let quota = quota(10, 10);

@@ -100,14 +100,22 @@ fn patiently(open: impl Fn() -> Result<Connection, OpenError>) -> Result<Connect
 }
 
 /// Asks again every millisecond. SQLite's own handler soon sleeps for 100 ms at a time, and a process that writes without a pause
-/// never leaves the lock for so long: the others would hardly ever get it.
+/// never leaves the lock for so long: the others would hardly ever get it. It goes by the time that has passed, since a millisecond's
+/// sleep takes several on a busy machine.
 #[expect(
+    clippy::disallowed_types,
     clippy::disallowed_methods,
-    reason = "SQLite asks on the writer's own thread, which has nothing else to do"
+    reason = "SQLite asks on a thread that has nothing else to do, and there need not be a runtime"
 )]
-fn wait_for_the_lock(asked: i32) -> bool {
-    std::thread::sleep(Duration::from_millis(1));
-    u128::try_from(asked).is_ok_and(|asked| asked < BUSY.as_millis())
+fn wait_for_the_lock() -> impl FnMut(i32) -> bool + Send {
+    let mut since = std::time::Instant::now();
+    move |asked| {
+        if asked == 0 {
+            since = std::time::Instant::now();
+        }
+        std::thread::sleep(Duration::from_millis(1));
+        since.elapsed() < BUSY
+    }
 }
 
 fn is_busy(error: &rusqlite::Error) -> bool {
@@ -127,7 +135,7 @@ pub(crate) fn prepare(path: &Path) -> Result<Connection, OpenError> {
         OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection = Connection::open_with_flags(path, flags).map_err(unopenable)?;
     connection
-        .busy_handler(Some(wait_for_the_lock))
+        .busy_handler(Some(wait_for_the_lock()))
         .map_err(unopenable)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     // before anything is written to a file that is not ours to write

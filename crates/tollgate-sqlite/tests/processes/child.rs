@@ -2,6 +2,8 @@
 
 use crate::parent::{FILE, NAME, ROLE, records};
 use std::io::Write;
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use tollgate_core::store::StoreError;
 use tollgate_core::store::audit::AuditStore;
 use tollgate_core::store::idempotency::{
@@ -9,6 +11,7 @@ use tollgate_core::store::idempotency::{
     Settlement, Tenant,
 };
 use tollgate_core::store::saga::{Append, Created, Fenced, NewSaga, SagaJournal, SagaState};
+use tollgate_core::{Clock, SystemClock, Timestamp};
 use tollgate_sqlite::Sqlite;
 
 /// One line, whole, at once.
@@ -37,6 +40,8 @@ pub(crate) fn run() {
             Err(error) => say(&format!("{error}: {:?}", std::error::Error::source(&error))),
         },
         "race" => runtime.block_on(race(&Sqlite::open(&file).unwrap(), name.parse().unwrap())),
+        "freeze" => runtime.block_on(freeze(&file, &name)),
+        "large" => runtime.block_on(write_large(&Sqlite::open(&file).unwrap(), &name)),
         "fill" => runtime.block_on(fill(&Sqlite::open(&file).unwrap(), &name)),
         "write" => runtime.block_on(write(Sqlite::open(&file).unwrap(), &name)),
         other => panic!("unknown role {other}"),
@@ -115,6 +120,51 @@ async fn write(store: Sqlite, round: &str) {
     for task in tasks {
         task.await.unwrap();
     }
+}
+
+/// A clock that freezes its process when it is asked for the first time: the store asks under the lock, in the midst of a transaction.
+#[derive(Debug, Default)]
+struct Freezing(AtomicBool);
+
+impl Clock for Freezing {
+    fn now(&self) -> Timestamp {
+        if !self.0.swap(true, SeqCst) {
+            say("locked");
+            let me = std::process::id().to_string();
+            let status = Command::new("kill").args(["-STOP", &me]).status().unwrap();
+            assert!(status.success());
+        }
+        SystemClock.now()
+    }
+}
+
+/// Claims a key, frozen in the midst of that.
+async fn freeze(file: &str, name: &str) {
+    let store = Sqlite::open_with(file, Freezing::default()).unwrap();
+    let begun = store.begin(begin(records::key(name), 7)).await.unwrap();
+    assert!(matches!(begun, Begun::Acquired(_)));
+    say("acquired");
+}
+
+/// Answers that are so large that every other of them brings a checkpoint, until it is killed.
+async fn write_large(store: &Sqlite, round: &str) {
+    for turn in 0u64.. {
+        let id = format!("{round}-{turn}");
+        let begun = store.begin(begin(records::key(&id), 7)).await.unwrap();
+        let Begun::Acquired(token) = begun else {
+            panic!("{begun:?}")
+        };
+        let settlement = Settlement::Completed(answer(&large(&id)));
+        assert_eq!(store.settle(token, &settlement).await.unwrap(), Settled::Applied);
+        say(&id);
+    }
+}
+
+/// The answer to this request.
+pub(crate) fn large(id: &str) -> Vec<u8> {
+    let mut body = id.as_bytes().to_vec();
+    body.resize(2_000_000, body[0]);
+    body
 }
 
 /// Writes records until nothing fits any more, then looks whether what is there can still be read.

@@ -2,7 +2,9 @@
 //! once more as a child ([`child`]), which talks over its pipes in lines that carry an `@`.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod checkpoints;
 mod child;
+mod frozen;
 mod parent;
 
 use parent::{Child, fresh, records};

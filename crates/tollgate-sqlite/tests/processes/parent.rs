@@ -110,6 +110,13 @@ impl Child {
         }
     }
 
+    /// Wakes it, if it was frozen.
+    pub(crate) fn wake(&self) {
+        let pid = self.process.id().to_string();
+        let status = Command::new("kill").args(["-CONT", &pid]).status().unwrap();
+        assert!(status.success());
+    }
+
     /// Everything it still says, once it has ended well.
     pub(crate) fn finish(mut self) -> Vec<String> {
         drop(self.process.stdin.take());
@@ -123,10 +130,18 @@ impl Child {
     }
 
     /// Kills it once it has said this many lines; gives everything it said, also between the decision and the kill.
-    pub(crate) fn kill_after(mut self, lines: usize) -> Vec<String> {
+    pub(crate) fn kill_after(self, lines: usize) -> Vec<String> {
+        self.kill_later(lines, 0)
+    }
+
+    /// As [`kill_after`](Self::kill_after), and a little work of our own later: else the kill falls always into what comes first after a line.
+    pub(crate) fn kill_later(mut self, lines: usize, turns: u32) -> Vec<String> {
         let mut said = Vec::new();
         while said.len() < lines {
             said.push(self.next_line().expect("the child ended by itself"));
+        }
+        for turn in 0..turns {
+            std::hint::black_box(turn);
         }
         self.process.kill().unwrap(); // SIGKILL: no destructor runs
         while let Some(line) = self.next_line() {

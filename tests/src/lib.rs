@@ -3,6 +3,7 @@
 //! | file | asks |
 //! |---|---|
 //! | `at_most_once.rs` | whatever goes wrong, in any order: does the gateway's own ledger ever count two? |
+//! | `clocks.rs` | the store's clock jumps, forward and back: what is late then, and what must be known to be safe? |
 //! | `cut/` | a whole stack, dropped, aborted, panicking, its runtime ending, at every step: one charge? |
 //! | `interleavings/` | the layer in every order of its steps, with hang-ups, faults and panics: one charge? |
 //! | `model/` | of everything that can happen to a key, in any order: what could break the promise? |

@@ -11,11 +11,18 @@ const CHAINS: [&str; 2] = ["payments", "Payments"];
 
 #[derive(Clone, Debug)]
 pub(super) enum Step {
-    Append { chain: usize, body: Vec<u8> },
-    Read { chain: usize, after: u64, limit: u32 },
+    Append {
+        chain: usize,
+        body: Vec<u8>,
+    },
+    Read {
+        chain: usize,
+        after: u64,
+        limit: u32,
+    },
     Wait(u8),
     /// The clock is set back, by so many seconds.
-    StepBack(u8),
+    SetBack(u8),
     Disturb(u8),
 }
 
@@ -24,7 +31,7 @@ pub(super) fn step() -> impl Strategy<Value = Step> {
         4 => (0..CHAINS.len(), proptest::collection::vec(any::<u8>(), 0..4)).prop_map(|(chain, body)| Step::Append { chain, body }),
         2 => (0..CHAINS.len(), 0u64..6, 0u32..4).prop_map(|(chain, after, limit)| Step::Read { chain, after, limit }),
         2 => (0u8..30).prop_map(Step::Wait),
-        1 => (0u8..90).prop_map(Step::StepBack),
+        1 => (0u8..90).prop_map(Step::SetBack),
         1 => any::<u8>().prop_map(Step::Disturb),
     ]
 }
@@ -42,7 +49,7 @@ where
                 both!(pair, read(CHAINS[chain], after, limit));
             }
             Step::Wait(time) => pair.advance(seconds(time)).await,
-            Step::StepBack(time) => pair.step_back(seconds(time)).await,
+            Step::SetBack(time) => pair.set_back(seconds(time)).await,
             Step::Disturb(how) => pair.trial.disturb(how).await,
         }
         for chain in CHAINS {

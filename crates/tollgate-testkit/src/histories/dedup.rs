@@ -22,7 +22,7 @@ pub(super) enum Step {
     WaitADay,
     Wait(u8),
     /// The clock is set back, by so many seconds.
-    StepBack(u8),
+    SetBack(u8),
     Disturb(u8),
 }
 
@@ -36,7 +36,7 @@ pub(super) fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::Forget),
         1 => Just(Step::WaitADay),
         3 => (0u8..30).prop_map(Step::Wait),
-        1 => (0u8..90).prop_map(Step::StepBack),
+        1 => (0u8..90).prop_map(Step::SetBack),
         1 => any::<u8>().prop_map(Step::Disturb),
     ]
 }
@@ -73,7 +73,7 @@ where
             }
             Step::WaitADay => pair.advance(Duration::from_secs(24 * 60 * 60)).await,
             Step::Wait(time) => pair.advance(seconds(time)).await,
-            Step::StepBack(time) => pair.step_back(seconds(time)).await,
+            Step::SetBack(time) => pair.set_back(seconds(time)).await,
             Step::Disturb(how) => pair.trial.disturb(how).await,
         }
         pair.trial.inspect().await;

@@ -50,7 +50,7 @@ pub(super) enum Step {
     },
     Wait(u8),
     /// The clock is set back, by so many seconds.
-    StepBack(u8),
+    SetBack(u8),
     Disturb(u8),
 }
 
@@ -70,7 +70,7 @@ pub(super) fn step() -> impl Strategy<Value = Step> {
         1 => (0u8..60).prop_map(|tombstone| Step::Collect { tombstone }),
         1 => (0..KEYS, 0u32..4).prop_map(|(after, limit)| Step::Unresolved { after, limit }),
         4 => (0u8..30).prop_map(Step::Wait),
-        1 => (0u8..90).prop_map(Step::StepBack),
+        1 => (0u8..90).prop_map(Step::SetBack),
         1 => any::<u8>().prop_map(Step::Disturb),
     ]
 }
@@ -179,7 +179,7 @@ where
             both!(pair, unresolved(None, limit));
         }
         Step::Wait(time) => pair.advance(seconds(time)).await,
-        Step::StepBack(time) => pair.step_back(seconds(time)).await,
+        Step::SetBack(time) => pair.set_back(seconds(time)).await,
         Step::Disturb(how) => pair.trial.disturb(how).await,
     }
     Ok(())

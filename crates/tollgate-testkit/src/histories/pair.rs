@@ -25,7 +25,7 @@ impl<T: Trial, M> Pair<T, M> {
     }
 
     /// Sets the clock back.
-    pub(super) async fn step_back(&mut self, by: Duration) {
+    pub(super) async fn set_back(&mut self, by: Duration) {
         self.clock.set(self.clock.now().saturating_sub(by));
         self.trial.set_time(self.clock.now()).await;
     }

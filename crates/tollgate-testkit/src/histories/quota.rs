@@ -22,7 +22,7 @@ pub(super) enum Step {
     /// So many times 311 milliseconds: between the instants at which units come back.
     Wait(u8),
     /// The clock is set back, by so many seconds.
-    StepBack(u8),
+    SetBack(u8),
     Disturb(u8),
 }
 
@@ -31,7 +31,7 @@ pub(super) fn step() -> impl Strategy<Value = Step> {
         3 => (0u8..4, 0u8..9).prop_map(|(key, cost)| Step::Take { key, cost }),
         1 => (0u8..4, 0u8..9).prop_map(|(key, cost)| Step::GiveBack { key, cost }),
         3 => (0u8..30).prop_map(Step::Wait),
-        1 => (0u8..90).prop_map(Step::StepBack),
+        1 => (0u8..90).prop_map(Step::SetBack),
         1 => any::<u8>().prop_map(Step::Disturb),
     ]
 }
@@ -57,7 +57,7 @@ where
             }
             Step::GiveBack { key, cost } => both!(pair, give_back(take(key, cost))),
             Step::Wait(number) => pair.advance(Duration::from_millis(311) * u32::from(number)).await,
-            Step::StepBack(time) => pair.step_back(seconds(time)).await,
+            Step::SetBack(time) => pair.set_back(seconds(time)).await,
             Step::Disturb(how) => pair.trial.disturb(how).await,
         }
         pair.trial.inspect().await;

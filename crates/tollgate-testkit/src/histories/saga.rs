@@ -41,7 +41,7 @@ enum What {
     },
     Wait(u8),
     /// The clock is set back, by so many seconds.
-    StepBack(u8),
+    SetBack(u8),
     Disturb(u8),
 }
 
@@ -72,7 +72,7 @@ pub(super) fn step() -> impl Strategy<Value = Step> {
         1 => lease().prop_map(|lease| What::ClaimOne { lease }),
         1 => (view(), lease()).prop_map(|(view, lease)| What::Renew { view, lease }),
         3 => (0u8..30).prop_map(What::Wait),
-        1 => (0u8..90).prop_map(What::StepBack),
+        1 => (0u8..90).prop_map(What::SetBack),
         1 => any::<u8>().prop_map(What::Disturb),
     ];
     (0u8..4, what).prop_map(|(saga, what)| Step { saga, what })
@@ -163,7 +163,7 @@ where
             both!(pair, renew(id, believed(view), seconds(lease)));
         }
         What::Wait(time) => pair.advance(seconds(time)).await,
-        What::StepBack(time) => pair.step_back(seconds(time)).await,
+        What::SetBack(time) => pair.set_back(seconds(time)).await,
         What::Disturb(how) => pair.trial.disturb(how).await,
     }
     Ok(())

@@ -87,11 +87,17 @@ fn bare(text: &str) -> Option<Cow<'_, str>> {
 
 /// The content of a string item after its opening quote; parameters behind it are allowed and ignored.
 fn unquoted(text: &str) -> Option<Cow<'_, str>> {
+    let (content, behind) = string(text)?;
+    are_parameters(behind).then_some(Cow::Owned(content))
+}
+
+/// The content of a string after its opening quote, and what stands behind it.
+fn string(text: &str) -> Option<(String, &str)> {
     let mut content = String::new();
     let mut chars = text.chars();
     loop {
         match chars.next()? {
-            '"' => break,
+            '"' => return Some((content, chars.as_str())),
             '\\' => match chars.next()? {
                 escaped @ ('"' | '\\') => content.push(escaped),
                 _ => return None,
@@ -100,6 +106,35 @@ fn unquoted(text: &str) -> Option<Cow<'_, str>> {
             _ => return None,
         }
     }
-    let rest = chars.as_str();
-    (rest.is_empty() || rest.trim_start().starts_with(';')).then_some(Cow::Owned(content))
+}
+
+/// Whether these are parameters of an item, as in `;one;two=2`, and nothing else. A second key behind them, where somebody on the way has
+/// made one line of two, must not be overlooked.
+fn are_parameters(text: &str) -> bool {
+    let mut rest = text.trim_start();
+    while let Some(parameter) = rest.strip_prefix(';') {
+        let Some(behind) = behind_parameter(parameter.trim_start()) else {
+            return false;
+        };
+        rest = behind.trim_start();
+    }
+    rest.is_empty()
+}
+
+fn behind_parameter(text: &str) -> Option<&str> {
+    let name = |c: char| matches!(c, 'a'..='z' | '0'..='9' | '_' | '-' | '.' | '*');
+    let behind = text
+        .strip_prefix(|c: char| c.is_ascii_lowercase() || c == '*')?
+        .trim_start_matches(name);
+    let Some(value) = behind.strip_prefix('=') else {
+        return Some(behind); // true
+    };
+    match value.strip_prefix('"') {
+        Some(quoted) => string(quoted).map(|(_, behind)| behind),
+        None => {
+            // a number, a token, bytes, a date: one piece, whatever it is
+            let end = value.find([';', ',', '"', ' ', '\t']).unwrap_or(value.len());
+            (end > 0).then(|| &value[end..])
+        }
+    }
 }

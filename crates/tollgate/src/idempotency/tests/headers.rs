@@ -26,6 +26,17 @@ fn malformed_keys_are_refused_and_never_ignored() {
         "\"bad \\x escape\"",
         "\"a\" b",
         "\"\"",
+        // two lines that a proxy has made one of: as if the second key were not there
+        "\"a\", \"b\"",
+        "\"a\";v=1, \"b\"",
+        "\"a\";v, \"b\";w",
+        "\"a\";v=\"1\", \"b\"",
+        "\"a\";",
+        "\"a\";=1",
+        "\"a\";V=1",
+        "\"a\";v=",
+        "\"a\";v=\"open",
+        "\"a\";v=1 b",
         "é",
         &long,
     ] {
@@ -52,6 +63,7 @@ fn usual_keys_are_taken() {
         ("a:b/c", "a:b/c"), // crate `idempotent` refuses what the draft allows
         (r#""a \"quoted\" key""#, r#"a "quoted" key"#),
         (r#""k";v=1"#, "k"),
+        (r#""k"; v;w=?0; *x.y="a, \"b\"; c";z=:YWJj:"#, "k"),
     ] {
         assert_eq!(key_of(&with(&[header])).unwrap().unwrap().as_str(), key);
     }

@@ -178,8 +178,7 @@ fn commit(connection: &Connection, clock: &dyn Clock, batch: &mut [Box<dyn Job>]
     let now = clock.now();
     for job in batch {
         tell(connection, "savepoint step").map_err(|error| abandon(connection, error))?;
-        let ran = job.run(connection, now);
-        match ran {
+        match job.run(connection, now) {
             Ok(()) => {}
             // a full disk and the like: SQLite has rolled back the whole transaction by itself
             Err(error) if connection.is_autocommit() => return Err(error),

@@ -8,6 +8,7 @@
 //! | [`operations`] | every operation of every port with what stands before it, for tests that lose something in the middle of each |
 //! | [`gateway`] | a scripted gateway with a ledger of its own: what money really moved |
 //! | [`fault`] | stores that fail at a chosen operation, futures that are dropped at each await |
+//! | [`samples`] | an ordinary claim and an ordinary answer, for tests that are about something else |
 //! | `http_conformance` | does any HTTP server honour `Idempotency-Key`? Forty cases from outside (feature `http-conformance`) |
 //! | [`probe`] | services that watch how they are treated: calls, readiness, cancellation |
 //! | [`RuntimeClock`] | wall-clock time that follows tokio's, paused or not |
@@ -29,6 +30,7 @@ pub mod http_conformance;
 pub mod linear;
 pub mod operations;
 pub mod probe;
+pub mod samples;
 
 pub use clock::RuntimeClock;
 

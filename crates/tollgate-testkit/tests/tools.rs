@@ -4,13 +4,14 @@
 use std::cell::RefCell;
 use std::future::poll_fn;
 use std::time::Duration;
+use tokio::time::timeout;
 use tollgate_core::gateway::{Call, LookupPayment};
 use tollgate_core::id::MerchantReference;
 use tollgate_core::store::audit::AuditStore;
 use tollgate_core::store::memory::MemoryAudit;
 use tollgate_core::{Clock, Timestamp};
 use tollgate_testkit::RuntimeClock;
-use tollgate_testkit::fault::{Faulty, When, cancel_after, cancel_at_each_await};
+use tollgate_testkit::fault::{Fault, Faulty, When, cancel_after, cancel_at_each_await};
 use tollgate_testkit::gateway::{Mishap, MockGateway};
 use tollgate_testkit::probe::{Gate, Probe};
 use tower_service::Service;
@@ -57,6 +58,72 @@ async fn an_outage_lasts_until_it_ends() {
     }
     store.clone().outage(None);
     assert!(store.head("c").await.is_ok());
+}
+
+/// What each fault says of itself: whether it took effect, by when, and what the caller hears, by when.
+#[tokio::test(start_paused = true)]
+async fn each_fault_does_as_it_says() {
+    const SOON: Duration = Duration::from_secs(1);
+    const LATE: Duration = Duration::from_secs(10);
+    // (fault, in effect at once, in effect at last, heard: nothing, an answer, or an error that is in doubt or not)
+    let faults: [(Fault, bool, bool, Option<Result<(), bool>>); 6] = [
+        (Fault::NONE, true, true, Some(Ok(()))),
+        (When::Before.into(), false, false, Some(Err(false))),
+        (When::BeforeInDoubt.into(), false, false, Some(Err(true))),
+        (When::After.into(), true, true, Some(Err(true))),
+        (Fault::stray(LATE), false, true, Some(Err(true))),
+        (Fault::SILENCE, false, false, None),
+    ];
+    for (fault, at_once, at_last, heard) in faults {
+        for takes in [Duration::ZERO, SOON] {
+            let store = Faulty::new(MemoryAudit::new()).failing_at("append", [fault.heard_after(takes)]);
+            let is_written = async || store.inner().head("c").await.unwrap().seq == 1;
+            let mut answer = store.append("c", b"entry"[..].into());
+            let early = timeout(SOON / 2, &mut answer).await.ok();
+            assert_eq!(is_written().await, at_once, "{fault:?}");
+            assert!(takes.is_zero() || early.is_none(), "{fault:?}: heard too early");
+            let answer = match early {
+                Some(answer) => Some(answer),
+                None => timeout(LATE / 2, answer).await.ok(),
+            };
+            let answer = answer.map(|answer| answer.map(drop).map_err(|error| error.may_have_happened()));
+            assert_eq!(answer, heard, "{fault:?}");
+            tokio::time::sleep(LATE * 2).await;
+            assert_eq!(is_written().await, at_last, "{fault:?}");
+        }
+    }
+}
+
+#[tokio::test]
+#[should_panic(expected = "planned")]
+async fn a_planned_panic_is_the_stores() {
+    let store = Faulty::new(MemoryAudit::new()).failing_at("head", [Fault::PANIC]);
+    drop(store.head("c").await);
+}
+
+/// By name: one after the other, endlessly if so planned, and behind what is planned by number.
+#[tokio::test]
+async fn faults_of_a_name_queue_up() {
+    let store = Faulty::new(MemoryAudit::new())
+        .failing_at("append", [Fault::NONE, When::After.into()])
+        .failing_at("append", std::iter::repeat(When::Before))
+        .failing(3, When::BeforeInDoubt); // 0 is the look at the head
+    assert!(store.head("c").await.is_ok());
+    let mut told = Vec::new();
+    for _ in 0..5 {
+        let appended = store.append("c", b"entry"[..].into()).await;
+        told.push(appended.err().map(|error| error.may_have_happened()));
+    }
+    assert_eq!(told, [None, Some(true), Some(true), Some(false), Some(false)]);
+    assert_eq!(store.inner().head("c").await.unwrap().seq, 2);
+    assert_eq!((store.operations_of("append"), store.operations()), (5, 6));
+}
+
+/// A name that nothing answers to would make a test that tests nothing.
+#[test]
+#[should_panic(expected = "no port has an operation `setle`")]
+fn a_misspelt_operation_is_refused() {
+    drop(Faulty::new(MemoryAudit::new()).failing_at("setle", [When::After]));
 }
 
 /// Every prefix of a future's steps is left behind once, from nothing at all to all but its end.

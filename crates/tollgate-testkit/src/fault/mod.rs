@@ -26,10 +26,15 @@
 //! # }
 //! ```
 //!
-//! And [`cancel_at_each_await`] runs a future again and again, dropping it one step later each time.
+//! Where it is not an error but an answer that is late, a panic, or a question that arrives when nobody counts on it any more, a plan
+//! takes any [`Fault`]. And [`cancel_at_each_await`] runs a future again and again, dropping it one step later each time.
 
+mod breaking;
 mod cancel;
+mod plan;
 mod store;
 
+pub use breaking::Breaking;
 pub use cancel::{cancel_after, cancel_at_each_await};
-pub use store::{Breaking, Faulty, When};
+pub use plan::{Fault, When};
+pub use store::Faulty;

@@ -1,13 +1,13 @@
 //! A store that fails where it is told to.
 
-use std::collections::BTreeMap;
+use super::breaking::Breaking;
+use super::plan::{Fault, Kind, Plan, When};
 use std::fmt;
 use std::future::Future;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tollgate_core::Timestamp;
+use tollgate_core::store::Capabilities;
 use tollgate_core::store::audit::{AuditEntry, AuditStore, Receipt};
 use tollgate_core::store::carry_over::{Carried, CarryOverStore, Replaced};
 use tollgate_core::store::dedup::{Claim, Claimed, DedupStore, Ticket};
@@ -18,39 +18,15 @@ use tollgate_core::store::idempotency::{
 use tollgate_core::store::quota::{QuotaStore, Take, Taken};
 use tollgate_core::store::saga::{Append, Created, Fenced, Journal, NewSaga, SagaId, SagaJournal, SagaState};
 use tollgate_core::store::velocity::{Admit, Admitted, VelocityStore};
-use tollgate_core::store::{Capabilities, StoreError};
-
-/// At which moment of an operation a store fails.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum When {
-    /// Before it took effect, and the error says so.
-    Before,
-    /// Before it took effect, but the error can only say that it may have: the connection broke somewhere.
-    BeforeInDoubt,
-    /// After it took effect: the answer was lost, and the error says that it may have happened.
-    After,
-}
-
-impl When {
-    /// Every moment.
-    pub const ALL: [Self; 3] = [Self::Before, Self::BeforeInDoubt, Self::After];
-}
 
 /// A store of any port that fails at the operations it is told to, counted from 0 over all methods. Clones share plan and count.
 ///
 /// To go through every place: run once without faults, ask [`operations`](Self::operations), then run once for each number and each
-/// [`When`].
+/// [`When`]. Where a test is about one step, [`failing_at`](Self::failing_at) names it.
 #[derive(Clone)]
 pub struct Faulty<S> {
     inner: Arc<S>,
     plan: Arc<Mutex<Plan>>,
-}
-
-#[derive(Debug, Default)]
-struct Plan {
-    faults: BTreeMap<u64, When>,
-    outage: Option<When>,
-    operations: u64,
 }
 
 impl<S> Faulty<S> {
@@ -62,10 +38,47 @@ impl<S> Faulty<S> {
         }
     }
 
-    /// Sets that this operation fails (default: none does).
+    /// Sets what becomes of this operation (default: it does not fail).
     #[must_use]
-    pub fn failing(self, operation: u64, when: When) -> Self {
-        self.plan().faults.insert(operation, when);
+    pub fn failing(self, operation: u64, fault: impl Into<Fault>) -> Self {
+        self.plan().by_number.insert(operation, fault.into());
+        self
+    }
+
+    /// Sets what becomes of the operations of one name, `"begin"`, `"settle"`, `"append"`, one fault each, from the next one on
+    /// (default: they do not fail). The faults may be endless; more of them queue up behind. What is planned by number goes before.
+    ///
+    /// ```
+    /// use std::iter::{repeat, repeat_n};
+    /// use tollgate_core::store::idempotency::{Begun, IdempotencyStore, Settlement};
+    /// use tollgate_core::store::memory::MemoryIdempotency;
+    /// use tollgate_testkit::fault::{Faulty, When};
+    /// use tollgate_testkit::samples;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// let store = Faulty::new(MemoryIdempotency::new())
+    ///     .failing_at("begin", repeat_n(When::Before, 2))
+    ///     .failing_at("settle", repeat(When::BeforeInDoubt));
+    /// let token = loop {
+    ///     if let Ok(Begun::Acquired(token)) = store.begin(samples::begin(samples::key(1), 1)).await {
+    ///         break token;
+    ///     }
+    /// };
+    /// assert_eq!(store.operations_of("begin"), 3);
+    /// assert!(store.settle(token, &Settlement::Released).await.is_err());
+    /// # }
+    /// ```
+    ///
+    /// # Panics
+    /// When no port has an operation of this name: nothing would ever fail.
+    #[must_use]
+    pub fn failing_at<I>(self, operation: &'static str, faults: I) -> Self
+    where
+        I: IntoIterator<Item: Into<Fault> + 'static, IntoIter: Send + 'static>,
+    {
+        must_exist(operation);
+        self.plan()
+            .queue(operation, Box::new(faults.into_iter().map(Into::into)));
         self
     }
 
@@ -80,6 +93,16 @@ impl<S> Faulty<S> {
         self.plan().operations
     }
 
+    /// How many operations of this name were asked for so far, failed ones too.
+    ///
+    /// # Panics
+    /// When no port has an operation of this name.
+    #[must_use]
+    pub fn operations_of(&self, operation: &str) -> u64 {
+        must_exist(operation);
+        self.plan().asked(operation)
+    }
+
     /// The store behind, which does not fail: to look at what really happened.
     #[must_use]
     pub fn inner(&self) -> &S {
@@ -89,27 +112,37 @@ impl<S> Faulty<S> {
     fn plan(&self) -> std::sync::MutexGuard<'_, Plan> {
         self.plan.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
 
+impl<S: Send + Sync + 'static> Faulty<S> {
     /// Asks the store, unless the operation fails before it takes effect.
-    fn ask<F>(&self, ask: impl FnOnce(&S) -> F) -> Breaking<F> {
-        let when = {
-            let mut plan = self.plan();
-            let number = plan.operations;
-            plan.operations += 1;
-            plan.faults.get(&number).copied().or(plan.outage)
+    fn ask<F>(&self, name: &'static str, ask: impl FnOnce(&S) -> F + Send + 'static) -> Breaking<F>
+    where
+        F: Future + Send + 'static,
+    {
+        let fault = self.plan().next(name);
+        let effect = match fault.kind {
+            Kind::Answers | Kind::Fails(When::After) => Some(ask(&self.inner)),
+            Kind::Fails(_) | Kind::Silent | Kind::Panics => None,
+            Kind::Strays(by) => {
+                let store = Arc::clone(&self.inner);
+                tokio::spawn(async move {
+                    tokio::time::sleep(by).await;
+                    drop(ask(&store).await);
+                });
+                None
+            }
         };
-        match when {
-            None => Breaking {
-                inner: Some(ask(&self.inner)),
-                when,
-            },
-            Some(When::After) => Breaking {
-                inner: Some(ask(&self.inner)),
-                when,
-            },
-            Some(_) => Breaking { inner: None, when },
-        }
+        Breaking::new(effect, fault)
     }
+}
+
+/// A misspelt name must not make a test that tests nothing.
+fn must_exist(operation: &str) {
+    assert!(
+        OPERATIONS.contains(&operation),
+        "no port has an operation `{operation}`"
+    );
 }
 
 impl<S: fmt::Debug> fmt::Debug for Faulty<S> {
@@ -121,46 +154,24 @@ impl<S: fmt::Debug> fmt::Debug for Faulty<S> {
     }
 }
 
-/// The answer of a [`Faulty`] store.
-pub struct Breaking<F> {
-    inner: Option<F>,
-    when: Option<When>,
-}
-
-impl<T, F: Future<Output = Result<T, StoreError>> + Unpin> Future for Breaking<F> {
-    type Output = Result<T, StoreError>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let answer = match &mut self.inner {
-            Some(inner) => Some(ready!(Pin::new(inner).poll(cx))),
-            None => None,
-        };
-        Poll::Ready(match (self.when, answer) {
-            (None, Some(answer)) => answer,
-            (Some(When::Before), _) => Err(StoreError::unavailable("planned: nothing was written")),
-            _ => Err(StoreError::unavailable("planned: the answer was lost").possibly_applied()),
-        })
-    }
-}
-
-impl<F> fmt::Debug for Breaking<F> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Breaking")
-            .field("when", &self.when)
-            .finish_non_exhaustive()
-    }
-}
-
+/// Methods of ports. What they borrow stands as `name as &Type`: it is copied, for those that are carried out later.
 macro_rules! faulty {
-    ($($port:ident { $($method:ident($($argument:ident: $type:ty),*) -> $answer:ty;)+ $({ $($more:tt)* })? })+) => {$(
-        impl<S: $port> $port for Faulty<S> {
+    ($($port:ident {
+        $($method:ident($($argument:ident $(: $given:ty)? $(as $and:tt $lent:tt)?),*) -> $answer:ty;)+
+        $({ $($more:tt)* })?
+    })+) => {
+        /// The names that can be planned for.
+        const OPERATIONS: &[&str] = &["changed", $($(stringify!($method)),+),+];
+
+        $(impl<S: $port> $port for Faulty<S> {
             type Future<T: Send + 'static> = Breaking<S::Future<T>>;
-            $(fn $method(&self, $($argument: $type),*) -> Self::Future<$answer> {
-                self.ask(|store| store.$method($($argument),*))
+            $(fn $method(&self, $($argument: $($given)? $($and $lent)?),*) -> Self::Future<$answer> {
+                $($(let $argument = <$lent>::to_owned($argument);)?)*
+                self.ask(stringify!($method), move |store| store.$method($($($and)? $argument),*))
             })+
             $($($more)*)?
-        }
-    )+};
+        })+
+    };
 }
 
 faulty! {
@@ -169,7 +180,7 @@ faulty! {
         begin(begin: Begin) -> Begun;
         arm(token: Token, lease: Duration) -> Held;
         renew(token: Token, lease: Duration) -> Held;
-        settle(token: Token, settlement: &Settlement) -> Settled;
+        settle(token: Token, settlement as &Settlement) -> Settled;
         resolve(resolve: Resolve) -> Resolved;
         get(key: RecordKey) -> Option<Record>;
         unresolved(after: Option<RecordKey>, limit: u32) -> Vec<Unresolved>;
@@ -179,10 +190,12 @@ faulty! {
             fn capabilities(&self) -> Capabilities {
                 self.inner.capabilities()
             }
-            // it writes nothing, so there is nothing to fail at; the begin that follows is what fails
+            // it writes nothing, so it is no place to fail at in a loop over all, and no outage: it fails by name alone
             fn changed(&self, key: RecordKey) -> Option<Self::Future<()>> {
-                let inner = Some(self.inner.changed(key)?);
-                Some(Breaking { inner, when: None })
+                let told = self.inner.changed(key)?;
+                let fault = self.plan().next_of("changed").unwrap_or(Fault::NONE);
+                let effect = (fault.kind == Kind::Answers).then_some(told);
+                Some(Breaking::new(effect, fault))
             }
         }
     }
@@ -193,25 +206,25 @@ faulty! {
         forget(limit: u32) -> u64;
     }
     QuotaStore {
-        take(takes: &[Take]) -> Taken;
+        take(takes as &[Take]) -> Taken;
         give_back(take: Take) -> ();
     }
     VelocityStore {
         admit(admit: Admit) -> Admitted;
     }
     AuditStore {
-        append(chain: &str, body: Arc<[u8]>) -> Receipt;
-        head(chain: &str) -> Receipt;
-        read(chain: &str, after: u64, limit: u32) -> Vec<AuditEntry>;
+        append(chain as &str, body: Arc<[u8]>) -> Receipt;
+        head(chain as &str) -> Receipt;
+        read(chain as &str, after: u64, limit: u32) -> Vec<AuditEntry>;
     }
     CarryOverStore {
-        load(run: &str) -> Option<Carried>;
-        replace(run: &str, seen: u64, body: Arc<[u8]>) -> Replaced;
+        load(run as &str) -> Option<Carried>;
+        replace(run as &str, seen: u64, body: Arc<[u8]>) -> Replaced;
     }
     SagaJournal {
         create(saga: NewSaga) -> Created;
         append(append: Append) -> Fenced;
-        claim(names: &[Arc<str>], lease: Duration, limit: u32) -> Vec<Journal>;
+        claim(names as &[Arc<str>], lease: Duration, limit: u32) -> Vec<Journal>;
         claim_one(id: SagaId, lease: Duration) -> Option<Journal>;
         renew(id: SagaId, epoch: u64, lease: Duration) -> Fenced;
         load(id: SagaId) -> Option<Journal>;

@@ -2,31 +2,27 @@
 
 use super::Kind::{Finds, Reads, Repeatable};
 use super::{Operation, acts, operations};
+use crate::samples;
 use std::time::Duration;
 use tollgate_core::Timestamp;
 use tollgate_core::store::idempotency::{
-    Begin, Completion, Doubt, Envelope, Evidence, Fingerprint, IdempotencyStore, Owner, RecordKey,
-    Resolution, Resolve, Settlement, Tenant, Token,
+    Begin, Doubt, IdempotencyStore, Owner, Resolution, Resolve, Settlement, Token,
 };
 
 const LEASE: Duration = Duration::from_secs(600);
 
 const TOKEN: Token = Token {
-    key: RecordKey::new([7; 32]),
+    key: samples::key(7),
     epoch: 1,
     owner: Owner(9),
 };
 
 fn begin(arm: bool) -> Begin {
     Begin {
-        key: TOKEN.key,
-        fingerprint: Fingerprint::new([1; 32]),
-        owner: TOKEN.owner,
         lease: LEASE,
         retention: LEASE,
         arm,
-        tenant: Tenant::NONE,
-        most_open: u32::MAX,
+        ..samples::begin(TOKEN.key, TOKEN.owner.0)
     }
 }
 
@@ -46,38 +42,18 @@ fn unkept() -> Begin {
     }
 }
 
-fn completion() -> Completion {
-    Completion {
-        executed: true,
-        envelope: Some(Envelope {
-            ok: true,
-            status: 201,
-            head: None,
-            body: b"{}"[..].into(),
-        }),
-    }
-}
-
 fn done() -> Settlement {
-    Settlement::Completed(completion())
+    Settlement::Completed(samples::completion(b"{}"))
 }
 
 fn found() -> Resolution {
-    Resolution::Completed(completion())
+    Resolution::Completed(samples::completion(b"{}"))
 }
 
 fn resolve(resolution: Resolution) -> Resolve {
-    Resolve {
-        key: TOKEN.key,
-        epoch: TOKEN.epoch,
-        // in the year 2100: later than any lease here
-        as_of: Timestamp::from_unix_seconds(4_102_444_800),
-        resolution,
-        evidence: Evidence {
-            actor: "ops".into(),
-            reason: "looked".into(),
-        },
-    }
+    // in the year 2100: later than any lease here
+    let as_of = Timestamp::from_unix_seconds(4_102_444_800);
+    samples::resolve(TOKEN, as_of, resolution)
 }
 
 acts! { IdempotencyStore:

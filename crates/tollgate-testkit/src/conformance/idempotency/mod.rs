@@ -16,10 +16,11 @@ pub use races::*;
 pub use upkeep::*;
 
 use crate::conformance::Subject;
+use crate::samples;
 use std::time::Duration;
 use tollgate_core::store::idempotency::{
-    Begin, Begun, Completion, Doubt, Envelope, Evidence, Fingerprint, Held, IdempotencyStore, Owner, Phase,
-    Record, RecordKey, Resolution, Resolve, Settled, Settlement, Tenant, Token,
+    Begin, Doubt, Fingerprint, Held, IdempotencyStore, Owner, Phase, Record, Resolution, Resolve, Settled,
+    Settlement, Token,
 };
 
 properties! {
@@ -68,10 +69,7 @@ properties! {
     one_effect_under_contention,
 }
 
-/// A key.
-pub(crate) fn key(number: u8) -> RecordKey {
-    RecordKey::new([number; 32])
-}
+pub(crate) use crate::samples::{completion as answer, key};
 
 /// An ordinary begin: prepared, not armed; the request is number 1.
 pub(crate) fn begin<S>(subject: &Subject<S>, number: u8, owner: u128) -> Begin
@@ -79,14 +77,10 @@ where
     S: Send + Sync + 'static,
 {
     Begin {
-        key: key(number),
-        fingerprint: Fingerprint::new([1; 32]),
-        owner: Owner(owner),
         lease: subject.unit(),
         retention: subject.unit() * 10,
         arm: false,
-        tenant: Tenant::NONE,
-        most_open: u32::MAX,
+        ..samples::begin(key(number), owner)
     }
 }
 
@@ -101,10 +95,7 @@ pub(crate) fn other_request(begin: Begin) -> Begin {
 
 /// Begins, and expects the claim.
 pub(crate) async fn acquire<S: IdempotencyStore>(subject: &Subject<S>, begin: Begin) -> Token {
-    match ask!(subject.store().begin(begin)) {
-        Begun::Acquired(token) => token,
-        other => panic!("the key should have been free, but: {other:?}"),
-    }
+    samples::claim(subject.store(), begin).await
 }
 
 /// Begins and arms.
@@ -158,35 +149,13 @@ pub(crate) async fn record<S: IdempotencyStore>(subject: &Subject<S>, number: u8
     }
 }
 
-/// An executed payment's answer.
-pub(crate) fn answer(body: &[u8]) -> Completion {
-    Completion {
-        executed: true,
-        envelope: Some(Envelope {
-            ok: true,
-            status: 201,
-            head: None,
-            body: body.into(),
-        }),
-    }
-}
-
 /// Evidence for a resolution, from a look that begins now.
 pub(crate) async fn resolution<S: IdempotencyStore>(
     subject: &Subject<S>,
     token: Token,
     resolution: Resolution,
 ) -> Resolve {
-    Resolve {
-        key: token.key,
-        epoch: token.epoch,
-        as_of: ask!(subject.store().now()),
-        resolution,
-        evidence: Evidence {
-            actor: "resolver".into(),
-            reason: "looked it up".into(),
-        },
-    }
+    samples::resolve(token, ask!(subject.store().now()), resolution)
 }
 
 /// A little time, in which nothing lapses.

@@ -65,16 +65,18 @@ async fn an_outage_lasts_until_it_ends() {
 async fn each_fault_does_as_it_says() {
     const SOON: Duration = Duration::from_secs(1);
     const LATE: Duration = Duration::from_secs(10);
-    // (fault, in effect at once, in effect at last, heard: nothing, an answer, or an error that is in doubt or not)
-    let faults: [(Fault, bool, bool, Option<Result<(), bool>>); 6] = [
-        (Fault::NONE, true, true, Some(Ok(()))),
-        (When::Before.into(), false, false, Some(Err(false))),
-        (When::BeforeInDoubt.into(), false, false, Some(Err(true))),
-        (When::After.into(), true, true, Some(Err(true))),
-        (Fault::stray(LATE), false, true, Some(Err(true))),
-        (Fault::SILENCE, false, false, None),
+    /// Whether it is in effect at once, and at last; what is heard: nothing, an answer, or an error that is in doubt or not.
+    type Case = (Fault, (bool, bool), Option<Result<(), bool>>);
+    let faults: [Case; 7] = [
+        (Fault::NONE, (true, true), Some(Ok(()))),
+        (When::Before.into(), (false, false), Some(Err(false))),
+        (When::BeforeInDoubt.into(), (false, false), Some(Err(true))),
+        (When::After.into(), (true, true), Some(Err(true))),
+        (Fault::queue(SOON), (false, true), Some(Ok(()))),
+        (Fault::stray(LATE), (false, true), Some(Err(true))),
+        (Fault::SILENCE, (false, false), None),
     ];
-    for (fault, at_once, at_last, heard) in faults {
+    for (fault, (at_once, at_last), heard) in faults {
         for takes in [Duration::ZERO, SOON] {
             let store = Faulty::new(MemoryAudit::new()).failing_at("append", [fault.heard_after(takes)]);
             let is_written = async || store.inner().head("c").await.unwrap().seq == 1;
@@ -91,6 +93,26 @@ async fn each_fault_does_as_it_says() {
             tokio::time::sleep(LATE * 2).await;
             assert_eq!(is_written().await, at_last, "{fault:?}");
         }
+    }
+}
+
+/// Who goes away in time has done nothing while it stood in the queue, and everything when the question was on its way.
+#[tokio::test(start_paused = true)]
+async fn what_is_dropped_early_may_have_happened_or_not() {
+    let (soon, late) = (Duration::from_secs(1), Duration::from_secs(10));
+    for (fault, written) in [
+        (Fault::queue(late), 0),
+        (Fault::NONE.heard_after(late), 1),
+        (Fault::stray(late).heard_after(late), 1),
+    ] {
+        let store = Faulty::new(MemoryAudit::new()).failing_at("append", [fault]);
+        assert!(
+            timeout(soon, store.append("c", b"entry"[..].into()))
+                .await
+                .is_err()
+        );
+        tokio::time::sleep(late * 2).await;
+        assert_eq!(store.inner().head("c").await.unwrap().seq, written, "{fault:?}");
     }
 }
 
@@ -202,11 +224,7 @@ async fn a_probe_tells_answered_calls_from_dropped_ones() {
     let (first, second) = (service.call(look_up()), service.call(look_up()));
     assert_eq!((seen.in_flight(), seen.most_in_flight()), (2, 2));
     first.await.unwrap();
-    assert!(
-        tokio::time::timeout(Duration::from_secs(1), second)
-            .await
-            .is_err()
-    );
+    assert!(timeout(Duration::from_secs(1), second).await.is_err());
     assert_eq!(
         (
             seen.completed(),

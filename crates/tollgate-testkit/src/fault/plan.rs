@@ -28,7 +28,8 @@ impl When {
 /// | [`When::Before`] | no | an error: nothing was written |
 /// | [`When::BeforeInDoubt`] | no | an error: in doubt |
 /// | [`When::After`] | at once | an error: in doubt |
-/// | [`stray`](Self::stray) | **later** | an error: in doubt |
+/// | [`queue`](Self::queue) | later, unless it is dropped before | the answer, then |
+/// | [`stray`](Self::stray) | **later, whatever became of the caller** | an error: in doubt |
 /// | [`SILENCE`](Self::SILENCE) | no | nothing, ever |
 /// | [`PANIC`](Self::PANIC) | no | the store panics |
 ///
@@ -62,6 +63,7 @@ pub struct Fault {
 pub(super) enum Kind {
     Answers,
     Fails(When),
+    Queues(Duration),
     Strays(Duration),
     Silent,
     Panics,
@@ -74,6 +76,13 @@ impl Fault {
     pub const SILENCE: Self = Self::of(Kind::Silent);
     /// The store panics while it is awaited, before it did anything.
     pub const PANIC: Self = Self::of(Kind::Panics);
+
+    /// It waits for so long, as for a connection from a pool, before it comes to the store. If the caller goes away before that, it never
+    /// does.
+    #[must_use]
+    pub const fn queue(time: Duration) -> Self {
+        Self::of(Kind::Queues(time))
+    }
 
     /// The caller hears of a lost connection, and the operation comes to the store so much later, when nobody counts on it any more.
     /// It is carried out in a task: this one needs tokio's runtime where the store is asked.

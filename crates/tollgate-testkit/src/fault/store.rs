@@ -115,25 +115,24 @@ impl<S> Faulty<S> {
 }
 
 impl<S: Send + Sync + 'static> Faulty<S> {
-    /// Asks the store, unless the operation fails before it takes effect.
-    fn ask<F>(&self, name: &'static str, ask: impl FnOnce(&S) -> F + Send + 'static) -> Breaking<F>
+    /// Asks the store, or does to the question what was planned.
+    fn ask<F>(&self, fault: Fault, ask: impl FnOnce(&S) -> F + Send + 'static) -> Breaking<F>
     where
         F: Future + Send + 'static,
     {
-        let fault = self.plan().next(name);
-        let effect = match fault.kind {
-            Kind::Answers | Kind::Fails(When::After) => Some(ask(&self.inner)),
-            Kind::Fails(_) | Kind::Silent | Kind::Panics => None,
+        let store = Arc::clone(&self.inner);
+        match fault.kind {
+            Kind::Answers | Kind::Fails(When::After) => Breaking::at_once(fault, Some(ask(&store))),
+            Kind::Fails(_) | Kind::Silent | Kind::Panics => Breaking::at_once(fault, None),
+            Kind::Queues(_) => Breaking::queued(fault, move || ask(&store)),
             Kind::Strays(by) => {
-                let store = Arc::clone(&self.inner);
                 tokio::spawn(async move {
                     tokio::time::sleep(by).await;
                     drop(ask(&store).await);
                 });
-                None
+                Breaking::at_once(fault, None)
             }
-        };
-        Breaking::new(effect, fault)
+        }
     }
 }
 
@@ -167,7 +166,8 @@ macro_rules! faulty {
             type Future<T: Send + 'static> = Breaking<S::Future<T>>;
             $(fn $method(&self, $($argument: $($given)? $($and $lent)?),*) -> Self::Future<$answer> {
                 $($(let $argument = <$lent>::to_owned($argument);)?)*
-                self.ask(stringify!($method), move |store| store.$method($($($and)? $argument),*))
+                let fault = self.plan().next(stringify!($method));
+                self.ask(fault, move |store| store.$method($($($and)? $argument),*))
             })+
             $($($more)*)?
         })+
@@ -194,8 +194,7 @@ faulty! {
             fn changed(&self, key: RecordKey) -> Option<Self::Future<()>> {
                 let told = self.inner.changed(key)?;
                 let fault = self.plan().next_of("changed").unwrap_or(Fault::NONE);
-                let effect = (fault.kind == Kind::Answers).then_some(told);
-                Some(Breaking::new(effect, fault))
+                Some(self.ask(fault, move |_| told))
             }
         }
     }

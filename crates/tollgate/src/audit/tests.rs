@@ -1,14 +1,11 @@
 use super::*;
-use std::future::{Ready, ready};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use std::time::Duration;
 use tollgate_core::gateway::{Call, GetPayment, NewPayment, Sale};
 use tollgate_core::id::{CallerId, IdempotencyKey, InstrumentToken, MerchantReference, PaymentId};
-use tollgate_core::store::StoreError;
-use tollgate_core::store::audit::{AuditEntry, AuditStore, Receipt};
+use tollgate_core::store::audit::AuditStore;
 use tollgate_core::store::memory::MemoryAudit;
 use tollgate_core::{Effect, PaymentError, Secrets};
+use tollgate_testkit::fault::{Fault, Faulty, When};
 use tower::{Layer, ServiceExt, service_fn};
 
 fn sale() -> Call<Sale> {
@@ -95,88 +92,34 @@ async fn an_abandoned_call_is_told() {
     assert_eq!(entries(&store).await[1].kind, Kind::Abandoned);
 }
 
-/// Fails the appends whose numbers are in the range.
-#[derive(Clone)]
-struct Flaky {
-    inner: MemoryAudit,
-    count: Arc<AtomicU32>,
-    fails: std::ops::Range<u32>,
-}
-
-impl Flaky {
-    fn new(fails: std::ops::Range<u32>) -> Self {
-        Self {
-            inner: MemoryAudit::new(),
-            count: Arc::default(),
-            fails,
-        }
-    }
-}
-
-impl AuditStore for Flaky {
-    type Future<T: Send + 'static> = Ready<Result<T, StoreError>>;
-    fn append(&self, chain: &str, body: Arc<[u8]>) -> Self::Future<Receipt> {
-        if self.fails.contains(&self.count.fetch_add(1, SeqCst)) {
-            return ready(Err(StoreError::unavailable("down")));
-        }
-        self.inner.append(chain, body)
-    }
-    fn head(&self, chain: &str) -> Self::Future<Receipt> {
-        self.inner.head(chain)
-    }
-    fn read(&self, chain: &str, after: u64, limit: u32) -> Self::Future<Vec<AuditEntry>> {
-        self.inner.read(chain, after, limit)
-    }
-}
-
 /// seed S6: the log was down, and money moved without any record.
 #[tokio::test]
 async fn no_intent_no_send() {
     let gateway = service_fn(|_: Call<Sale>| async { panic!("sent") as Result<(), PaymentError> });
-    let error = log(Flaky::new(0..1))
-        .layer(gateway)
-        .oneshot(sale())
-        .await
-        .unwrap_err();
+    let down = Faulty::new(MemoryAudit::new()).failing(0, When::Before);
+    let error = log(down).layer(gateway).oneshot(sale()).await.unwrap_err();
     assert_eq!(error.code(), Some("audit-unavailable"));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_log_that_fails_after_the_send_changes_no_answer() {
-    let store = Flaky::new(1..5);
+    let store = (1..5).fold(Faulty::new(MemoryAudit::new()), |store, append| {
+        store.failing(append, When::Before)
+    });
     let gateway = service_fn(|_: Call<Sale>| async { Ok::<_, PaymentError>("charged") });
     assert_eq!(
         log(store.clone()).layer(gateway).oneshot(sale()).await,
         Ok("charged")
     );
     tokio::time::sleep(Duration::from_secs(60)).await;
-    assert_eq!(entries(&store.inner).await[1].effect, Some(Effect::Executed)); // written at last
+    assert_eq!(entries(store.inner()).await[1].effect, Some(Effect::Executed)); // written at last
 }
 
 /// Whoever stops to wait while the outcome is being written loses nothing of the log.
 #[tokio::test(start_paused = true)]
 async fn an_outcome_that_nobody_waits_for_is_written_all_the_same() {
-    type Later<T> = std::pin::Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send>>;
-    struct Slow(MemoryAudit, AtomicU32);
-    impl AuditStore for Slow {
-        type Future<T: Send + 'static> = Later<T>;
-        fn append(&self, chain: &str, body: Arc<[u8]>) -> Later<Receipt> {
-            let wait = Duration::from_secs(5) * u32::from(self.1.fetch_add(1, SeqCst) == 1);
-            let (store, chain) = (self.0.clone(), chain.to_owned());
-            Box::pin(async move {
-                tokio::time::sleep(wait).await;
-                store.append(&chain, body).await
-            })
-        }
-        fn head(&self, chain: &str) -> Later<Receipt> {
-            Box::pin(self.0.head(chain))
-        }
-        fn read(&self, chain: &str, after: u64, limit: u32) -> Later<Vec<AuditEntry>> {
-            Box::pin(self.0.read(chain, after, limit))
-        }
-    }
     let store = MemoryAudit::new();
-    let slow = Arc::new(Slow(store.clone(), AtomicU32::new(0)));
+    let slow = Faulty::new(store.clone()).failing(1, Fault::queue(Duration::from_secs(5)));
     let gateway = service_fn(|_: Call<Sale>| async { Ok::<_, PaymentError>("captured") });
     let call = log(slow).layer(gateway).oneshot(sale());
     assert!(tokio::time::timeout(Duration::from_secs(1), call).await.is_err());

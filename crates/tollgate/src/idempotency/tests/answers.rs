@@ -6,9 +6,11 @@ use axum::body::Body;
 use axum::http::{HeaderName, Method, Request, Response, StatusCode, header};
 use axum::routing::{any, post};
 use http_body_util::BodyExt;
+use std::iter::repeat_n;
 use std::time::Duration;
 use tokio::sync::Notify;
 use tollgate_core::store::idempotency::IdempotencyStore;
+use tollgate_testkit::fault::{Faulty, When};
 use tower::ServiceExt;
 
 fn app(guarded: GuardedHttp, router: Router) -> Router {
@@ -196,23 +198,23 @@ async fn an_unknown_outcome_is_marked_for_its_own_caller_and_for_repeats() {
 
 #[tokio::test(start_paused = true)]
 async fn a_store_that_fails_is_told_before_and_after() {
-    use super::stores::Flaky;
-    let over = |store: Flaky| {
-        let layer = IdempotencyLayer::http(store, Secrets::ephemeral()).unwrap();
+    let failing = |step, times| {
+        let store = Faulty::new(store().0).failing_at(step, repeat_n(When::BeforeInDoubt, times));
+        let layer = IdempotencyLayer::dangerous_http(store, Secrets::ephemeral());
         Router::new()
             .route("/charges", post(|| async { "charged" }))
             .layer(layer)
     };
-    let before = send(&over(Flaky::new("begin", u32::MAX)), request("k", "a")).await;
+    let before = send(&failing("begin", usize::MAX), request("k", "a")).await;
     assert!(before.headers().contains_key(header::RETRY_AFTER));
     assert_eq!(problem(before).await, told("store-unavailable", 503, "same-key"));
 
-    let after = send(&over(Flaky::new("settle", u32::MAX)), request("k", "a")).await;
+    let after = send(&failing("settle", usize::MAX), request("k", "a")).await;
     assert_eq!(
         (after.status().as_u16(), standing(&after)),
         (200, Some("not-stored"))
     );
-    let recovered = send(&over(Flaky::new("settle", 2)), request("k", "a")).await;
+    let recovered = send(&failing("settle", 2), request("k", "a")).await;
     assert_eq!((recovered.status().as_u16(), standing(&recovered)), (200, None));
 }
 

@@ -4,7 +4,7 @@ use super::*;
 use std::time::Duration;
 use tokio::time::sleep;
 use tollgate_core::store::idempotency::{IdempotencyStore, Phase, RecordKey};
-use tollgate_testkit::fault::{Faulty, When};
+use tollgate_testkit::fault::{Fault, Faulty, When};
 use tower::{Layer, ServiceExt};
 
 /// A call that takes this long.
@@ -97,7 +97,8 @@ async fn an_answer_that_is_not_yet_written_is_named() {
 #[tokio::test(start_paused = true)]
 async fn a_claim_that_is_given_back_is_named() {
     let (store, _) = store();
-    let layer = IdempotencyLayer::dangerous_gateway(late::Late(store.clone()), Secrets::ephemeral());
+    let late = Faulty::new(store.clone()).failing_at("begin", [Fault::queue(Duration::from_secs(10))]);
+    let layer = IdempotencyLayer::dangerous_gateway(late, Secrets::ephemeral());
     let call = layer.layer(Gateway::booking()).oneshot(sale("k", 100));
     assert!(tokio::time::timeout(Duration::from_secs(1), call).await.is_err());
     let left = layer.drain(Duration::from_secs(1)).await.unwrap_err().left;

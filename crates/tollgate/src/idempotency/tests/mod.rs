@@ -8,7 +8,6 @@ mod drain;
 mod findings;
 mod headers;
 mod in_transaction;
-mod late;
 mod look_up;
 #[cfg(feature = "audit")]
 mod operators;

@@ -1,6 +1,5 @@
 //! What people say about open keys: taken with name and reason, refused with the way out, and never unlogged.
 
-use super::late::Late;
 use super::*;
 use crate::audit::{AuditLog, Entry, Kind};
 use std::time::Duration;
@@ -9,7 +8,8 @@ use tollgate_core::Effect;
 use tollgate_core::store::audit::{AuditStore, Receipt, chain};
 use tollgate_core::store::idempotency::{Resolution, *};
 use tollgate_core::store::memory::MemoryAudit;
-use tollgate_testkit::fault::{Faulty, When};
+use tollgate_testkit::fault::{Fault, Faulty, When};
+use tollgate_testkit::samples::{self, key};
 
 const CHAIN: &str = "operators";
 
@@ -41,28 +41,13 @@ fn ada() -> Operator {
     Operator::new("ada@example", "TICKET-1: the dashboard says so").unwrap()
 }
 
-fn key(number: u8) -> RecordKey {
-    RecordKey::new([number; 32])
-}
-
 fn begin(number: u8, owner: u128) -> Begin {
-    Begin {
-        key: key(number),
-        fingerprint: Fingerprint::new([1; 32]),
-        owner: Owner(owner),
-        lease: Duration::from_secs(60),
-        retention: Duration::from_secs(3600),
-        arm: true,
-        tenant: Tenant::NONE,
-        most_open: u32::MAX,
-    }
+    samples::begin(key(number), owner)
 }
 
 /// A key whose call timed out.
 pub(super) async fn doubt(store: &MemoryIdempotency, number: u8) -> Token {
-    let Begun::Acquired(token) = store.begin(begin(number, 1)).await.unwrap() else {
-        panic!("the key is free");
-    };
+    let token = samples::claim(store, begin(number, 1)).await;
     let unknown = Settlement::Unknown(Doubt::AnswerInDoubt);
     assert_eq!(store.settle(token, &unknown).await.unwrap(), Settled::Applied);
     token
@@ -327,7 +312,8 @@ async fn an_operator_that_goes_away_in_between_is_told_of() {
     let (records, _) = store();
     let token = doubt(&records, 1).await;
     let audit = MemoryAudit::new();
-    let doubts = Doubts::new(Late(records.clone()), log(audit.clone()));
+    let late = Faulty::new(records.clone()).failing_at("resolve", [Fault::queue(Duration::from_secs(10))]);
+    let doubts = Doubts::new(late, log(audit.clone()));
     let ada = ada();
     let saying = doubts.resolve(&ada, seen(&records, token).await, Ruling::Executed(None));
     assert!(

@@ -1,8 +1,8 @@
 //! A call that lasts longer than its lease is still its owner's.
 
-use super::stores::{Flaky, How};
 use super::*;
 use std::future::{pending, poll_fn};
+use std::iter::repeat_n;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -10,6 +10,7 @@ use tokio::time::sleep;
 use tollgate_core::Timestamp;
 use tollgate_core::store::idempotency::{IdempotencyStore, Phase, RecordKey};
 use tollgate_testkit::RuntimeClock;
+use tollgate_testkit::fault::{Fault, Faulty, When};
 use tower::{Layer, ServiceExt, service_fn};
 
 const LEASE: Duration = Duration::from_secs(60);
@@ -97,7 +98,8 @@ async fn a_call_that_nobody_awaits_keeps_its_claim() {
 async fn a_store_that_is_away_for_half_a_lease_costs_no_claim() {
     for (failures, expected) in [(6, Phase::Armed), (20, Phase::Unknown)] {
         let (gateway, secrets) = (Gateway::booking(), Secrets::ephemeral());
-        let store = Flaky::over(running_store(), "renew", failures);
+        let away = repeat_n(When::BeforeInDoubt, failures);
+        let store = Faulty::new(running_store()).failing_at("renew", away);
         let layer = IdempotencyLayer::dangerous_gateway(store.clone(), secrets.clone());
         let service = layer.layer(slow(&gateway, LEASE * 2));
         let call = tokio::spawn(service.clone().oneshot(sale("k", 100)));
@@ -134,8 +136,7 @@ async fn renewing_ends_after_its_time() {
 /// A short call asks its store for nothing more than it did.
 #[tokio::test(start_paused = true)]
 async fn a_call_shorter_than_a_third_of_its_lease_renews_nothing() {
-    let (gateway, never) = (Gateway::booking(), u32::MAX);
-    let store = Flaky::over(running_store(), "renew", never);
+    let (gateway, store) = (Gateway::booking(), Faulty::new(running_store()));
     let layer = IdempotencyLayer::dangerous_gateway(store.clone(), Secrets::ephemeral());
     for takes in [Duration::ZERO, LEASE / 3 - Duration::from_millis(1)] {
         let key = format!("{takes:?}");
@@ -145,7 +146,7 @@ async fn a_call_shorter_than_a_third_of_its_lease_renews_nothing() {
             .await
             .unwrap();
     }
-    assert_eq!(store.failures_left(), never);
+    assert_eq!(store.operations_of("renew"), 0);
 }
 
 /// A question that is never answered (a connection that a firewall has forgotten, a row that somebody holds) must not keep the renewal
@@ -153,7 +154,7 @@ async fn a_call_shorter_than_a_third_of_its_lease_renews_nothing() {
 #[tokio::test(start_paused = true)]
 async fn a_renewal_that_is_never_answered_is_asked_again() {
     let (gateway, secrets) = (Gateway::booking(), Secrets::ephemeral());
-    let store = Flaky::over(running_store(), "renew", 3).how(How::NeverAnswers);
+    let store = Faulty::new(running_store()).failing_at("renew", [Fault::SILENCE; 3]);
     let layer = IdempotencyLayer::dangerous_gateway(store.clone(), secrets.clone());
     let service = layer.layer(slow(&gateway, LEASE * 4));
     let call = tokio::spawn(service.clone().oneshot(sale("k", 100)));
@@ -163,19 +164,20 @@ async fn a_renewal_that_is_never_answered_is_asked_again() {
         assert_eq!(phase(&store, key).await, Phase::Armed);
     }
     assert!(call.await.unwrap().is_ok());
-    assert_eq!((store.failures_left(), gateway.booked()), (0, 1));
+    assert!(store.operations_of("renew") > 3, "asked again after each silence");
+    assert_eq!(gateway.booked(), 1);
 }
 
 /// A renewal is a favour to the call: what goes wrong in it must not cut a charge in half.
 #[tokio::test(start_paused = true)]
 async fn a_renewal_that_panics_takes_no_call_along() {
     let gateway = Gateway::booking();
-    let store = Flaky::over(running_store(), "renew", 1).how(How::Panics);
+    let store = Faulty::new(running_store()).failing_at("renew", [Fault::PANIC]);
     let layer = IdempotencyLayer::dangerous_gateway(store.clone(), Secrets::ephemeral());
     let service = layer.layer(slow(&gateway, LEASE / 2));
     let call = tokio::spawn(service.clone().oneshot(sale("k", 100)));
     assert!(call.await.expect("the call ends as it does").is_ok());
-    assert_eq!(store.failures_left(), 0);
+    assert!(store.operations_of("renew") > 0, "it did panic");
     assert!(service.oneshot(sale("k", 100)).await.is_ok());
     assert_eq!(gateway.booked(), 1);
 }

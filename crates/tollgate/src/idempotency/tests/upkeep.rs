@@ -5,21 +5,13 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 use tollgate_core::store::idempotency::*;
 use tollgate_testkit::fault::{Faulty, When};
+use tollgate_testkit::samples;
 
 fn begin(number: u16) -> Begin {
     let mut key = [0; 32];
     key[..2].copy_from_slice(&number.to_be_bytes());
     key[8] = key[1]; // spreads them in the memory store
-    Begin {
-        key: RecordKey::new(key),
-        fingerprint: Fingerprint::new([1; 32]),
-        owner: Owner(1),
-        lease: Duration::from_secs(60),
-        retention: Duration::from_secs(3600),
-        arm: true,
-        tenant: Tenant::NONE,
-        most_open: u32::MAX,
-    }
+    samples::begin(RecordKey::new(key), 1)
 }
 
 /// Brings keys into a state, one each.
@@ -29,9 +21,7 @@ async fn settled(
     settlement: Option<Settlement>,
 ) {
     for number in numbers {
-        let Begun::Acquired(token) = store.begin(begin(number)).await.unwrap() else {
-            panic!("the key is free");
-        };
+        let token = samples::claim(store, begin(number)).await;
         if let Some(settlement) = &settlement {
             assert_eq!(store.settle(token, settlement).await.unwrap(), Settled::Applied);
         }

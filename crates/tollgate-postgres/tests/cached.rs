@@ -8,13 +8,14 @@ use std::time::Duration;
 use support::{Database, block_on};
 use tollgate_core::store::idempotency::seal::{Keyring, Sealed};
 use tollgate_core::store::idempotency::{
-    Begin, Begun, Completion, Doubt, Envelope, Evidence, Fingerprint, IdempotencyStore, Owner, RecordKey,
-    Resolution, Resolve, Resolved, Settled, Settlement, Tenant, Token,
+    Begin, Begun, Completion, Doubt, Envelope, Fingerprint, IdempotencyStore, Resolution, Resolved, Settled,
+    Settlement, Token,
 };
 use tollgate_core::{Secret, Secrets};
 use tollgate_postgres::Postgres;
 use tollgate_redis::cache::{CacheSettings, CompletedCache};
 use tollgate_testkit::conformance::Subject;
+use tollgate_testkit::samples;
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -58,14 +59,8 @@ tollgate_testkit::idempotency_conformance!(with_a_cache, cached().await);
 
 fn begin(key: u8) -> Begin {
     Begin {
-        key: RecordKey::new([key; 32]),
-        fingerprint: Fingerprint::new([1; 32]),
-        owner: Owner(7),
         lease: HOUR,
-        retention: HOUR,
-        arm: true,
-        tenant: Tenant::NONE,
-        most_open: u32::MAX,
+        ..samples::begin(samples::key(key), 7)
     }
 }
 
@@ -82,10 +77,7 @@ fn answer(body: &[u8]) -> Completion {
 }
 
 async fn claim(store: &impl IdempotencyStore, key: u8) -> Token {
-    match store.begin(begin(key)).await.unwrap() {
-        Begun::Acquired(token) => token,
-        other => panic!("the key is free, but {other:?}"),
-    }
+    samples::claim(store, begin(key)).await
 }
 
 async fn complete(store: &impl IdempotencyStore, key: u8) -> Token {
@@ -164,16 +156,8 @@ fn nothing_but_what_is_final_is_kept() {
         assert_eq!(claim(&store, 2).await.epoch, 2);
         assert_eq!((store.stats().hits, store.stats().kept), (0, 0));
 
-        let resolve = Resolve {
-            key: token.key,
-            epoch: token.epoch,
-            as_of: store.now().await.unwrap(),
-            resolution: Resolution::Completed(answer(b"found")),
-            evidence: Evidence {
-                actor: "ops".into(),
-                reason: "looked".into(),
-            },
-        };
+        let now = store.now().await.unwrap();
+        let resolve = samples::resolve(token, now, Resolution::Completed(answer(b"found")));
         assert_eq!(store.resolve(resolve).await.unwrap(), Resolved::Resolved);
         for hits in 0..2 {
             let again = store.begin(begin(1)).await.unwrap();

@@ -11,10 +11,10 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
 use std::time::Duration;
 use support::{Database, block_on};
 use tollgate_core::store::idempotency::{
-    Begin, Begun, Completion, Envelope, Fingerprint, IdempotencyStore, Owner, Phase, RecordKey, Settled,
-    Settlement, Tenant, Token,
+    Begin, Begun, Completion, IdempotencyStore, Phase, RecordKey, Settled, Settlement, Token,
 };
 use tollgate_postgres::{Postgres, Settings};
+use tollgate_testkit::samples;
 
 /// A server of this test's own.
 struct Server(tempfile::TempDir);
@@ -53,28 +53,15 @@ fn key(worker: u8, number: u32) -> RecordKey {
 }
 
 fn outcome(number: u32) -> Completion {
-    Completion {
-        executed: true,
-        envelope: Some(Envelope {
-            ok: true,
-            status: 201,
-            head: None,
-            body: number.to_be_bytes()[..].into(),
-        }),
-    }
+    samples::completion(&number.to_be_bytes())
 }
 
 /// Claims and arms, however often it takes. An error that says "not written" is believed by nobody here: the same owner asks again.
 async fn claim(store: &Postgres, worker: u8, number: u32) -> Token {
+    let owner = u128::from(worker) << 64 | u128::from(number);
     let begin = Begin {
-        key: key(worker, number),
-        fingerprint: Fingerprint::new([1; 32]),
-        owner: Owner(u128::from(worker) << 64 | u128::from(number)),
         lease: Duration::from_secs(600),
-        retention: Duration::from_secs(600),
-        arm: true,
-        tenant: Tenant::NONE,
-        most_open: u32::MAX,
+        ..samples::begin(key(worker, number), owner)
     };
     loop {
         match store.begin(begin).await {

@@ -13,12 +13,11 @@ use std::sync::Arc;
 use std::time::Duration;
 use support::{Database, block_on};
 use tollgate_core::ManualClock;
-use tollgate_core::store::idempotency::{
-    Begin, Begun, Fingerprint, IdempotencyStore, Owner, RecordKey, Settled, Settlement, Tenant,
-};
+use tollgate_core::store::idempotency::{Begin, IdempotencyStore, RecordKey, Settled, Settlement};
 use tollgate_postgres::Postgres;
 use tollgate_testkit::histories::{Histories, Trial};
 use tollgate_testkit::linear::{explain, overlaps, together};
+use tollgate_testkit::samples;
 
 thread_local! {
     /// The databases that earlier histories of this test have left: making one and dropping it costs more than a history.
@@ -113,18 +112,10 @@ async fn call_on_and_on(store: Arc<Postgres>, caller: u8) {
         let mut key = [caller; 32];
         key[..8].copy_from_slice(&number.to_be_bytes());
         let begin = Begin {
-            key: RecordKey::new(key),
-            fingerprint: Fingerprint::new([1; 32]),
-            owner: Owner(1),
             lease: Duration::from_secs(3600),
-            retention: Duration::from_secs(3600),
-            arm: true,
-            tenant: Tenant::NONE,
-            most_open: u32::MAX,
+            ..samples::begin(RecordKey::new(key), 1)
         };
-        let Begun::Acquired(token) = store.begin(begin).await.unwrap() else {
-            panic!("it is new");
-        };
+        let token = samples::claim(&store, begin).await;
         let settled = store.settle(token, &Settlement::Released).await.unwrap();
         assert_eq!(settled, Settled::Applied);
     }

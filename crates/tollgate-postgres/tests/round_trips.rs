@@ -15,12 +15,12 @@ use tollgate::idempotency::{ArmPolicy, IdempotencyConfig, IdempotencyLayer};
 use tollgate_core::Secrets;
 use tollgate_core::store::dedup::{Claim, Claimed, DedupStore, EventDigest, EventKey};
 use tollgate_core::store::idempotency::{
-    Begin, Begun, Completion, Doubt, Evidence, Fingerprint, Held, IdempotencyStore, Owner, RecordKey,
-    Resolution, Resolve, Resolved, Settled, Settlement, Tenant,
+    Begin, Begun, Doubt, Held, IdempotencyStore, Resolution, Resolved, Settled, Settlement,
 };
 use tollgate_core::store::quota::{Quota, QuotaKey, QuotaStore, Take, Taken};
 use tollgate_core::store::velocity::{Admit, Admitted, VelocityKey, VelocityStore};
 use tollgate_postgres::{Postgres, Settings};
+use tollgate_testkit::samples;
 use tower::ServiceExt;
 
 /// A store behind a proxy, on one connection.
@@ -123,14 +123,9 @@ const LEASE: Duration = Duration::from_secs(60);
 
 fn begin(key: u8, owner: u128, lease: Duration) -> Begin {
     Begin {
-        key: RecordKey::new([key; 32]),
-        fingerprint: Fingerprint::new([1; 32]),
-        owner: Owner(owner),
         lease,
-        retention: LEASE,
         arm: false,
-        tenant: Tenant::NONE,
-        most_open: u32::MAX,
+        ..samples::begin(samples::key(key), owner)
     }
 }
 
@@ -148,19 +143,9 @@ async fn records(store: &Postgres, wire: Option<&Proxy>, key: u8) {
     };
     let doubt = Settlement::Unknown(Doubt::AnswerInDoubt);
     ask!(wire: store.settle(token, &doubt), Settled::Applied);
-    let resolve = Resolve {
-        key: token.key,
-        epoch: token.epoch,
-        as_of: ask!(wire: store.now(), _),
-        resolution: Resolution::Completed(Completion {
-            executed: true,
-            envelope: None,
-        }),
-        evidence: Evidence {
-            actor: "ops".into(),
-            reason: "looked".into(),
-        },
-    };
+    let now = ask!(wire: store.now(), _);
+    let found = Resolution::Completed(samples::completion(b"found"));
+    let resolve = samples::resolve(token, now, found);
     ask!(wire: store.resolve(resolve), Resolved::Resolved);
     ask!(wire, 2: store.begin(begin(key, 4, LEASE)), Begun::Replay(_));
     // a lapsed claim is taken over

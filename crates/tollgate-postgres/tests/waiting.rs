@@ -14,10 +14,9 @@ use support::proxy::Proxy;
 use support::{Database, block_on};
 use tokio::task::JoinHandle;
 use tollgate::idempotency::{IdempotencyConfig, WhileInFlight};
-use tollgate_core::store::idempotency::{
-    Begin, Begun, Fingerprint, IdempotencyStore, Owner, RecordKey, Settlement, Tenant, Token,
-};
+use tollgate_core::store::idempotency::{Begin, IdempotencyStore, RecordKey, Settlement, Token};
 use tollgate_postgres::{Postgres, Settings};
+use tollgate_testkit::samples;
 
 const HOURS: Duration = Duration::from_secs(5 * 3600);
 
@@ -168,23 +167,15 @@ fn without_its_ear_a_waiter_asks_until_the_ear_is_back() {
     });
 }
 
-const KEY: RecordKey = RecordKey::new([7; 32]);
+const KEY: RecordKey = samples::key(7);
 
 async fn claimed(store: &Postgres, lease: Duration) -> Token {
     let begin = Begin {
-        key: KEY,
-        fingerprint: Fingerprint::new([1; 32]),
-        owner: Owner(9),
         lease,
         retention: HOURS,
-        arm: true,
-        tenant: Tenant::NONE,
-        most_open: u32::MAX,
+        ..samples::begin(KEY, 9)
     };
-    match store.begin(begin).await.unwrap() {
-        Begun::Acquired(token) => token,
-        other => panic!("{other:?}"),
-    }
+    samples::claim(store, begin).await
 }
 
 /// Nothing in flight, or a lease that lapses: the waiter is told without anybody's settlement.

@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use tollgate_core::store::audit::AuditStore;
 use tollgate_core::store::dedup::{Claim, Claimed, DedupStore, EventDigest, EventKey};
 use tollgate_core::store::idempotency::{
-    Begin, Begun, Completion, Doubt, Envelope, Fingerprint, Held, IdempotencyStore, Owner, RecordKey,
-    Settled, Settlement, Tenant, Token,
+    Begin, Begun, Completion, Doubt, Envelope, Held, IdempotencyStore, Owner, RecordKey, Settled, Settlement,
+    Token,
 };
 use tollgate_core::store::quota::{Quota, QuotaKey, QuotaStore, Take, Taken};
 use tollgate_core::store::saga::{Created, NewSaga, SagaId, SagaJournal};
@@ -16,6 +16,7 @@ use tollgate_core::store::velocity::{Admit, VelocityKey, VelocityStore};
 use tollgate_core::store::{Capabilities, StoreErrorKind};
 use tollgate_core::{ManualClock, Timestamp};
 use tollgate_sqlite::{OpenError, Sqlite};
+use tollgate_testkit::samples;
 
 use std::time::Duration;
 
@@ -29,21 +30,13 @@ fn fresh() -> (tempfile::TempDir, PathBuf) {
 
 fn begin(number: u8) -> Begin {
     Begin {
-        key: RecordKey::new([number; 32]),
-        fingerprint: Fingerprint::new([1; 32]),
-        owner: Owner(u128::MAX - u128::from(number)),
-        lease: MINUTE,
-        retention: MINUTE * 60,
         arm: false,
-        tenant: Tenant::NONE,
-        most_open: u32::MAX,
+        ..samples::begin(samples::key(number), u128::MAX - u128::from(number))
     }
 }
 
 async fn armed(store: &Sqlite, number: u8) -> Token {
-    let Begun::Acquired(token) = store.begin(begin(number)).await.unwrap() else {
-        panic!()
-    };
+    let token = samples::claim(store, begin(number)).await;
     assert_eq!(store.arm(token, MINUTE).await.unwrap(), Held::Held);
     token
 }
@@ -77,7 +70,7 @@ async fn what_was_written_is_there_when_it_is_opened_again() {
         .settle(doubtful, &Settlement::Unknown(Doubt::Panicked))
         .await
         .unwrap();
-    let records = [1, 2, 3].map(|number| RecordKey::new([number; 32]));
+    let records = [1, 2, 3].map(samples::key);
     let mut before = Vec::new();
     for key in records {
         before.push(store.get(key).await.unwrap());

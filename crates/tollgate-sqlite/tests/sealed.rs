@@ -4,14 +4,13 @@
 use rusqlite::Connection;
 use std::error::Error;
 use std::path::Path;
-use std::time::Duration;
 use tollgate_core::Secret;
 use tollgate_core::store::idempotency::seal::{KeyId, Keyring, Sealed, Unopened};
 use tollgate_core::store::idempotency::{
-    Begin, Begun, Completion, Envelope, Fingerprint, IdempotencyStore, Owner, RecordKey, Settled, Settlement,
-    Tenant, Token,
+    Begin, Begun, Completion, Envelope, IdempotencyStore, Settled, Settlement, Token,
 };
 use tollgate_sqlite::Sqlite;
+use tollgate_testkit::samples;
 
 const HOLDER: &str = "Ada Lovelace, iban GB33BUKB20201555555555";
 
@@ -28,16 +27,7 @@ fn ring() -> Keyring {
 }
 
 fn begin(number: u8, owner: u128) -> Begin {
-    Begin {
-        key: RecordKey::new([number; 32]),
-        fingerprint: Fingerprint::new([1; 32]),
-        owner: Owner(owner),
-        lease: Duration::from_secs(60),
-        retention: Duration::from_secs(3600),
-        arm: true,
-        tenant: Tenant::NONE,
-        most_open: u32::MAX,
-    }
+    samples::begin(samples::key(number), owner)
 }
 
 fn done(number: u8) -> Completion {
@@ -54,9 +44,7 @@ fn done(number: u8) -> Completion {
 
 /// Begins and settles a key.
 async fn charge(store: &impl IdempotencyStore, number: u8) -> Token {
-    let Begun::Acquired(token) = store.begin(begin(number, 1)).await.unwrap() else {
-        panic!("the key is free");
-    };
+    let token = samples::claim(store, begin(number, 1)).await;
     let settlement = Settlement::Completed(done(number));
     assert_eq!(store.settle(token, &settlement).await.unwrap(), Settled::Applied);
     token

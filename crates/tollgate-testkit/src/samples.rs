@@ -58,7 +58,8 @@ pub const fn begin(key: RecordKey, owner: u128) -> Begin {
 pub async fn claim(store: &impl IdempotencyStore, begin: Begin) -> Token {
     match store.begin(begin).await {
         Ok(Begun::Acquired(token)) => token,
-        other => panic!("the key should have been free, but: {other:?}"),
+        Ok(other) => panic!("the key should have been free, but: {other:?}"),
+        Err(error) => panic!("the store failed: {error:?}"),
     }
 }
 

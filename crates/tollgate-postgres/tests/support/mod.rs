@@ -9,13 +9,11 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, PgConnection};
 use std::collections::BTreeMap;
 use std::str::FromStr;
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
-use std::time::Duration;
 use tollgate_core::store::StoreError;
-use tollgate_core::store::idempotency::{
-    Begin, Begun, Fingerprint, IdempotencyStore, Owner, RecordKey, Tenant,
-};
+use tollgate_core::store::idempotency::{Begun, IdempotencyStore};
 use tollgate_core::{Clock, ManualClock};
 use tollgate_postgres::{OpenError, Postgres, Settings};
+use tollgate_testkit::samples;
 
 /// The server's URL.
 const SERVER: &str = "TOLLGATE_TEST_POSTGRES";
@@ -151,17 +149,7 @@ impl Drop for Database {
 
 /// Claims some key.
 pub(crate) async fn begin(store: &Postgres) -> Result<Begun, StoreError> {
-    let begin = Begin {
-        key: RecordKey::new([7; 32]),
-        fingerprint: Fingerprint::new([1; 32]),
-        owner: Owner(9),
-        lease: Duration::from_secs(60),
-        retention: Duration::from_secs(60),
-        arm: true,
-        tenant: Tenant::NONE,
-        most_open: u32::MAX,
-    };
-    store.begin(begin).await
+    store.begin(samples::begin(samples::key(7), 9)).await
 }
 
 pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {

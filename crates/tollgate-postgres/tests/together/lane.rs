@@ -7,28 +7,20 @@ use std::task::Poll;
 use std::time::Duration;
 use tokio::task::JoinHandle;
 use tollgate_core::store::idempotency::{
-    Begin, Begun, Completion, Envelope, Fingerprint, IdempotencyStore, Owner, RecordKey, Settled, Settlement,
-    Tenant, Token,
+    Begin, Begun, Completion, Envelope, IdempotencyStore, Owner, Settled, Settlement, Token,
 };
 use tollgate_core::store::{Boxed, StoreError};
 use tollgate_postgres::Postgres;
+use tollgate_testkit::samples;
+pub(crate) use tollgate_testkit::samples::key;
 
 const LEASE: Duration = Duration::from_secs(600);
 
-pub(crate) fn key(number: u8) -> RecordKey {
-    RecordKey::new([number; 32])
-}
-
 pub(crate) fn begin(number: u8, owner: u128) -> Begin {
     Begin {
-        key: key(number),
-        fingerprint: Fingerprint::new([1; 32]),
-        owner: Owner(owner),
         lease: LEASE,
         retention: LEASE,
-        arm: true,
-        tenant: Tenant::NONE,
-        most_open: u32::MAX,
+        ..samples::begin(key(number), owner)
     }
 }
 

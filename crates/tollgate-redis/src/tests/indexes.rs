@@ -3,13 +3,14 @@
 use super::server::Server;
 use std::time::Duration;
 use tollgate_core::store::idempotency::{
-    Begin, Begun, Completion, Evidence, Fingerprint, IdempotencyStore, Owner, Phase, RecordKey, Resolution,
-    Resolve, Resolved, Settlement, Tenant,
+    Begin, Begun, Completion, Evidence, IdempotencyStore, Phase, RecordKey, Resolution, Resolve, Resolved,
+    Settlement,
 };
 use tollgate_core::store::memory::MemoryIdempotency;
 use tollgate_core::store::{StoreError, StoreErrorKind};
 use tollgate_core::{Clock, ManualClock, Timestamp};
 use tollgate_testkit::histories::{Trial, record_keys};
+use tollgate_testkit::samples;
 
 /// Ahead of the server's own time: its keys' times to live, which follow that, do not end in between.
 const FAR_AHEAD: Timestamp = Timestamp::from_unix_seconds(4_100_000_000);
@@ -19,14 +20,9 @@ fn begin(key: u16) -> Begin {
     // not in the order in which they begin
     name[..2].copy_from_slice(&key.wrapping_mul(40503).to_be_bytes());
     Begin {
-        key: RecordKey::new(name),
-        fingerprint: Fingerprint::new([1; 32]),
-        owner: Owner(9),
         lease: Duration::from_secs(10),
         retention: Duration::from_secs(60),
-        arm: true,
-        tenant: Tenant::NONE,
-        most_open: u32::MAX,
+        ..samples::begin(RecordKey::new(name), 9)
     }
 }
 
@@ -109,9 +105,7 @@ async fn a_sweep_that_comes_late_leaves_what_was_settled_in_its_place() {
             ..begin(1)
         };
         server.set_time(FAR_AHEAD).await;
-        let Begun::Acquired(token) = server.store().begin(claim).await.unwrap() else {
-            panic!("taken");
-        };
+        let token = samples::claim(server.store(), claim).await;
         let lapsed = FAR_AHEAD.saturating_add(Duration::from_secs(11));
         server.set_time(lapsed).await;
         server.store().settle(token, &settlement).await.unwrap();

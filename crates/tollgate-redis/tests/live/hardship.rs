@@ -1,17 +1,17 @@
 //! What a server goes through: no memory left, scripts forgotten, a password that changes, values at the edge.
 
-use crate::sample::{HOUR, answer, begin, claim};
+use crate::sample::{HOUR, answer, begin};
 use crate::server::{SAFE, Server, at, fresh, patient, prefix};
 use std::error::Error;
 use std::num::NonZeroU32;
 use std::time::Duration;
 use tollgate_core::store::idempotency::{
-    Begin, Begun, Evidence, Held, IdempotencyStore, Owner, Phase, Resolution, Resolve, Resolved, Settled,
-    Token,
+    Begin, Begun, Held, IdempotencyStore, Owner, Phase, Resolution, Resolved, Settled, Token,
 };
 use tollgate_core::store::quota::{Quota, QuotaKey, QuotaStore, Take, Taken};
 use tollgate_core::store::{StoreError, StoreErrorKind};
 use tollgate_redis::Failure;
+use tollgate_testkit::samples::{self, claim};
 
 fn failure(error: &StoreError) -> Option<&Failure> {
     error.source().and_then(|source| source.downcast_ref())
@@ -172,16 +172,8 @@ async fn a_retention_of_nothing_leaves_nothing() {
         let token = claim(&store, brief).await;
         // at another place within the millisecond each time
         tokio::time::sleep(Duration::from_micros(1000 + 137 * u64::from(key))).await;
-        let resolve = Resolve {
-            key: token.key,
-            epoch: 1,
-            as_of: store.now().await.unwrap(),
-            resolution: Resolution::Released,
-            evidence: Evidence {
-                actor: "ops".into(),
-                reason: "looked".into(),
-            },
-        };
+        let now = store.now().await.unwrap();
+        let resolve = samples::resolve(token, now, Resolution::Released);
         assert_eq!(store.resolve(resolve).await.unwrap(), Resolved::Resolved);
         tokio::time::sleep(Duration::from_millis(2)).await;
         assert_eq!(store.get(token.key).await.unwrap(), None);

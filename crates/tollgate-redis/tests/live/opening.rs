@@ -3,11 +3,11 @@
 use crate::server::{SAFE, Server, at, patient_settings, prefix, url};
 use std::time::Duration;
 use tollgate_core::store::idempotency::{
-    Begin, Begun, Evidence, Fingerprint, Held, IdempotencyStore, Owner, RecordKey, Resolution, Resolve,
-    Resolved, Settled, Settlement, Tenant,
+    Begin, Evidence, Held, IdempotencyStore, Resolution, Resolve, Resolved, Settled, Settlement,
 };
 use tollgate_core::store::quota::{Quota, QuotaKey, QuotaStore, Take, Taken};
 use tollgate_redis::{ConnectError, Failure, Redis, Weakness};
+use tollgate_testkit::samples;
 
 async fn refused(url: &str) -> ConnectError {
     match Redis::connect(url, patient_settings()).await {
@@ -253,18 +253,10 @@ async fn a_cluster_node_serves_a_prefix() {
     let lease = Duration::from_millis(1);
     for number in 0..3 {
         let begin = Begin {
-            key: RecordKey::new([number; 32]),
-            fingerprint: Fingerprint::new([1; 32]),
-            owner: Owner(7),
-            lease: Duration::from_secs(60),
-            retention: Duration::from_secs(60),
             arm: false,
-            tenant: Tenant::NONE,
-            most_open: u32::MAX,
+            ..samples::begin(samples::key(number), 7)
         };
-        let Begun::Acquired(token) = store.begin(begin).await.unwrap() else {
-            panic!("the key is free")
-        };
+        let token = samples::claim(&store, begin).await;
         assert_eq!(store.arm(token, lease).await.unwrap(), Held::Held);
         if number == 2 {
             let settled = store.settle(token, &Settlement::Released).await.unwrap();

@@ -7,12 +7,12 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use tollgate_core::store::StoreError;
 use tollgate_core::store::audit::AuditStore;
 use tollgate_core::store::idempotency::{
-    Begin, Begun, Completion, Envelope, Fingerprint, Held, IdempotencyStore, Owner, RecordKey, Settled,
-    Settlement, Tenant,
+    Begin, Begun, Held, IdempotencyStore, RecordKey, Settled, Settlement,
 };
 use tollgate_core::store::saga::{Append, Created, Fenced, NewSaga, SagaJournal, SagaState};
 use tollgate_core::{Clock, SystemClock, Timestamp};
 use tollgate_sqlite::Sqlite;
+use tollgate_testkit::samples::{self, completion};
 
 /// One line, whole, at once.
 fn say(line: &str) {
@@ -50,26 +50,10 @@ pub(crate) fn run() {
 
 fn begin(key: RecordKey, owner: u128) -> Begin {
     Begin {
-        key,
-        fingerprint: Fingerprint::new([1; 32]),
-        owner: Owner(owner),
         lease: records::LEASE,
         retention: records::RETENTION,
         arm: false,
-        tenant: Tenant::NONE,
-        most_open: u32::MAX,
-    }
-}
-
-fn answer(body: &[u8]) -> Completion {
-    Completion {
-        executed: true,
-        envelope: Some(Envelope {
-            ok: true,
-            status: 201,
-            head: None,
-            body: body.into(),
-        }),
+        ..samples::begin(key, owner)
     }
 }
 
@@ -92,7 +76,7 @@ async fn race(store: &Sqlite, name: u8) {
                         Settlement::Released
                     } else {
                         say(&format!("effect {number} {name}"));
-                        Settlement::Completed(answer(&[name]))
+                        Settlement::Completed(completion(&[name]))
                     };
                     assert_eq!(store.settle(token, &settlement).await.unwrap(), Settled::Applied);
                 }
@@ -207,7 +191,7 @@ async fn fill_one(store: &Sqlite, id: &str) -> Result<(), (&'static str, StoreEr
         panic!("{begun:?}")
     };
     say(&format!("armed {id} - -"));
-    let settlement = Settlement::Completed(answer(&[7; 5000]));
+    let settlement = Settlement::Completed(completion(&[7; 5000]));
     let settled = store.settle(token, &settlement).await;
     assert_eq!(settled.map_err(|error| ("unsettled", error))?, Settled::Applied);
     say(&format!("completed {id} - -"));
@@ -234,7 +218,7 @@ async fn write_records(store: Sqlite, name: String) {
         assert_eq!(store.arm(token, records::LEASE).await.unwrap(), Held::Held);
         say(&format!("armed {id}"));
         if turn % 3 > 0 {
-            let settlement = Settlement::Completed(answer(id.as_bytes()));
+            let settlement = Settlement::Completed(completion(id.as_bytes()));
             assert_eq!(store.settle(token, &settlement).await.unwrap(), Settled::Applied);
             say(&format!("completed {id}"));
         }

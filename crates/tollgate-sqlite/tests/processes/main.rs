@@ -12,11 +12,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use tollgate_core::store::audit::{AuditStore, Receipt, chain};
-use tollgate_core::store::idempotency::{
-    Begin, Begun, Fingerprint, IdempotencyStore, Owner, Phase, RecordKey, Tenant,
-};
+use tollgate_core::store::idempotency::{Begin, Begun, IdempotencyStore, Phase, RecordKey};
 use tollgate_core::store::saga::SagaJournal;
 use tollgate_sqlite::Sqlite;
+use tollgate_testkit::samples;
 
 /// The file is whole by SQLite's own check.
 fn assert_whole(path: &Path) {
@@ -213,14 +212,9 @@ async fn check_entries(store: &Sqlite, acknowledged: &[String]) {
 
 fn begin(key: RecordKey) -> Begin {
     Begin {
-        key,
-        fingerprint: Fingerprint::new([1; 32]),
-        owner: Owner(u128::MAX),
         lease: records::LEASE,
         retention: records::RETENTION,
-        arm: true,
-        tenant: Tenant::NONE,
-        most_open: u32::MAX,
+        ..samples::begin(key, u128::MAX)
     }
 }
 

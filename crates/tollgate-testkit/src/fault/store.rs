@@ -47,6 +47,8 @@ impl<S> Faulty<S> {
 
     /// Sets what becomes of the operations of one name, `"begin"`, `"settle"`, `"append"`, one fault each, from the next one on
     /// (default: they do not fail). The faults may be endless; more of them queue up behind. What is planned by number goes before.
+    /// Ports that share a name share its plan. A store's word that a claim is over, `"changed"`, fails by name only: it is not counted
+    /// among the operations, and no outage keeps it back.
     ///
     /// ```
     /// use std::iter::{repeat, repeat_n};

@@ -1,12 +1,12 @@
 //! What clients ask of one record, and what stands in the answers.
 
-use crate::conformance::idempotency::answer;
+use crate::samples::{self, completion as answer};
 use std::time::Duration;
 use tollgate_core::Timestamp;
 use tollgate_core::store::StoreError;
 use tollgate_core::store::idempotency::{
     Begin, Begun, Completion, Doubt, Evidence, Fingerprint, IdempotencyStore, Owner, Record, RecordKey,
-    Resolution, Resolve, Resolved, Settlement, Tenant, Token, Unresolved,
+    Resolution, Resolve, Resolved, Settlement, Token, Unresolved,
 };
 
 /// Longer than any history takes.
@@ -148,14 +148,11 @@ pub(super) fn settlement(how: u8) -> Settlement {
 
 pub(super) fn begin(fingerprint: u8, owner: u8, lapses: bool, arm: bool) -> Begin {
     Begin {
-        key: KEY,
         fingerprint: Fingerprint::new([fingerprint; 32]),
-        owner: Owner(u128::from(owner)),
         lease: lease(lapses),
         retention: HOUR,
         arm,
-        tenant: Tenant::NONE,
-        most_open: u32::MAX,
+        ..samples::begin(KEY, u128::from(owner))
     }
 }
 

@@ -10,50 +10,38 @@ use crate::server::Server as Handle;
 use std::time::Duration;
 use tollgate_core::Timestamp;
 use tollgate_core::store::idempotency::{
-    Begin, Begun, Completion, Envelope, Fingerprint, IdempotencyStore, Owner, Phase, RecordKey, Settled,
-    Settlement, Tenant, Token,
+    Begin, Begun, IdempotencyStore, Owner, Phase, RecordKey, Settled, Settlement, Tenant, Token,
 };
 use tollgate_testkit::histories::Trial;
+use tollgate_testkit::samples;
 
 /// Ahead of the server's own time: its keys' times to live, which follow that, do not end in between.
 const FAR_AHEAD: Timestamp = Timestamp::from_unix_seconds(4_100_000_000);
 const KEYS: u8 = 5;
 
 fn keys() -> impl Iterator<Item = RecordKey> {
-    (0..KEYS).map(|key| RecordKey::new([key; 32]))
+    (0..KEYS).map(samples::key)
 }
 
 fn begin(key: u8, owner: u8) -> Begin {
     Begin {
-        key: RecordKey::new([key; 32]),
-        fingerprint: Fingerprint::new([1; 32]),
-        owner: Owner(u128::from(owner)),
         lease: Duration::from_secs(10),
         retention: Duration::from_secs(60),
-        arm: true,
         tenant: Tenant(7),
-        most_open: u32::MAX,
+        ..samples::begin(samples::key(key), u128::from(owner))
     }
 }
 
 fn token(key: u8, owner: u8) -> Token {
     Token {
-        key: RecordKey::new([key; 32]),
+        key: samples::key(key),
         epoch: 1,
         owner: Owner(u128::from(owner)),
     }
 }
 
 fn completed(body: u8) -> Settlement {
-    Settlement::Completed(Completion {
-        executed: true,
-        envelope: Some(Envelope {
-            ok: true,
-            status: 200,
-            head: None,
-            body: vec![body; usize::from(body)].into(),
-        }),
-    })
+    Settlement::Completed(samples::completion(&vec![body; usize::from(body)]))
 }
 
 fn settle(token: Token) -> Settle {
@@ -80,12 +68,12 @@ async fn server() -> Server {
 }
 
 async fn phase(store: &Redis, key: u8) -> Option<Phase> {
-    let found = store.get(RecordKey::new([key; 32])).await.unwrap();
+    let found = store.get(samples::key(key)).await.unwrap();
     found.map(|record| record.phase)
 }
 
 fn key_of(server: &Server, key: u8) -> Vec<u8> {
-    server.store().server().record_key(&RecordKey::new([key; 32]))
+    server.store().server().record_key(&samples::key(key))
 }
 
 /// The same store as a user to whom this command is refused.

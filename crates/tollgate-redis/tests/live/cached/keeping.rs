@@ -3,7 +3,7 @@
 use super::*;
 use crate::server::{Server, url};
 use redis::Commands;
-use tollgate_core::store::idempotency::{Doubt, Evidence, Held, Phase, Resolution, Resolve, Resolved};
+use tollgate_core::store::idempotency::{Doubt, Held, Phase, Resolution, Resolved};
 use tollgate_core::{ManualClock, Timestamp};
 use tollgate_testkit::fault::{Faulty, When};
 
@@ -142,16 +142,8 @@ async fn what_evidence_completed_is_kept_at_its_first_replay() {
     let token = claim(&store, begin(1)).await;
     let doubt = Settlement::Unknown(Doubt::AnswerInDoubt);
     assert_eq!(store.settle(token, &doubt).await.unwrap(), Settled::Applied);
-    let resolve = Resolve {
-        key: token.key,
-        epoch: token.epoch,
-        as_of: store.now().await.unwrap(),
-        resolution: Resolution::Completed(answer(b"found")),
-        evidence: Evidence {
-            actor: "ops".into(),
-            reason: "looked".into(),
-        },
-    };
+    let now = store.now().await.unwrap();
+    let resolve = samples::resolve(token, now, Resolution::Completed(answer(b"found")));
     assert_eq!(store.resolve(resolve).await.unwrap(), Resolved::Resolved);
     for hits in 0..3 {
         assert_eq!(

@@ -4,7 +4,7 @@ mod failing;
 mod histories;
 mod keeping;
 
-use crate::sample::{self, HOUR, claim};
+use crate::sample::{self, HOUR};
 use crate::server::{prefix, url};
 use std::time::Duration;
 use tollgate_core::store::idempotency::{
@@ -14,6 +14,7 @@ use tollgate_core::store::memory::MemoryIdempotency;
 use tollgate_core::{Secret, Secrets};
 use tollgate_redis::cache::{CacheSettings, CompletedCache};
 use tollgate_testkit::conformance::Subject;
+use tollgate_testkit::samples::{self, claim};
 
 /// The deployment's.
 fn secrets() -> Secrets {
@@ -35,7 +36,7 @@ async fn before<St: IdempotencyStore>(inner: St, url: &str, settings: CacheSetti
 
 fn begin(key: u8) -> Begin {
     Begin {
-        key: RecordKey::new([key; 32]),
+        key: samples::key(key),
         ..sample::begin(0)
     }
 }

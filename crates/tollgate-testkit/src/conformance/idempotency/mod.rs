@@ -15,6 +15,8 @@ pub use endings::*;
 pub use races::*;
 pub use upkeep::*;
 
+pub(crate) use crate::samples::{completion as answer, key};
+
 use crate::conformance::Subject;
 use crate::samples;
 use std::time::Duration;
@@ -68,8 +70,6 @@ properties! {
     an_owner_and_its_successor_never_both_arm,
     one_effect_under_contention,
 }
-
-pub(crate) use crate::samples::{completion as answer, key};
 
 /// An ordinary begin: prepared, not armed; the request is number 1.
 pub(crate) fn begin<S>(subject: &Subject<S>, number: u8, owner: u128) -> Begin

@@ -9,6 +9,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, PgConnection};
 use std::collections::BTreeMap;
 use std::str::FromStr;
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
+use std::time::Duration;
 use tollgate_core::store::StoreError;
 use tollgate_core::store::idempotency::{Begun, IdempotencyStore};
 use tollgate_core::{Clock, ManualClock};

@@ -138,7 +138,7 @@ async fn write_large(store: &Sqlite, round: &str) {
         let Begun::Acquired(token) = begun else {
             panic!("{begun:?}")
         };
-        let settlement = Settlement::Completed(answer(&large(&id)));
+        let settlement = Settlement::Completed(completion(&large(&id)));
         assert_eq!(store.settle(token, &settlement).await.unwrap(), Settled::Applied);
         say(&id);
     }

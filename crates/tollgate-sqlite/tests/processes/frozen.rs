@@ -12,6 +12,7 @@ fn frozen(path: &Path, name: &str) -> Child {
     let mut child = Child::start("freeze", path, name);
     child.go();
     assert_eq!(child.next_line().as_deref(), Some("locked"));
+    child.freeze();
     child
 }
 
@@ -31,6 +32,7 @@ async fn who_meets_a_frozen_process_is_told_that_nothing_was_written() {
         assert!(!error.may_have_happened(), "{error}");
     }
     child.wake();
+    child.go();
     assert_eq!(child.next_line().as_deref(), Some("acquired"));
     assert_eq!(child.finish(), [""; 0]);
     let theirs = store.get(records::key("theirs")).await.unwrap().unwrap();

@@ -110,10 +110,19 @@ impl Child {
         }
     }
 
+    /// Freezes it. It may still be on its way to where it waits for the next word, and does not get beyond that.
+    pub(crate) fn freeze(&self) {
+        self.signal("-STOP");
+    }
+
     /// Wakes it, if it was frozen.
     pub(crate) fn wake(&self) {
+        self.signal("-CONT");
+    }
+
+    fn signal(&self, signal: &str) {
         let pid = self.process.id().to_string();
-        let status = Command::new("kill").args(["-CONT", &pid]).status().unwrap();
+        let status = Command::new("kill").args([signal, &pid]).status().unwrap();
         assert!(status.success());
     }
 

@@ -1,13 +1,14 @@
 //! Quotas.
 
 use super::Trial;
-use super::pair::{Pair, seconds};
+use super::pair::Pair;
 use proptest::prelude::*;
 use std::num::NonZeroU32;
 use std::time::Duration;
 use tollgate_core::store::memory::MemoryQuota;
 use tollgate_core::store::quota::{Quota, QuotaKey, QuotaStore, Take};
 
+/// The clock never goes back here: a store may forget a quota once it is whole, and one that did so cannot know that it no longer is.
 #[derive(Clone, Debug)]
 pub(super) enum Step {
     /// From this one, and one unit from another, which may be the same.
@@ -21,8 +22,6 @@ pub(super) enum Step {
     },
     /// So many times 311 milliseconds: between the instants at which units come back.
     Wait(u8),
-    /// The clock is set back, by so many seconds.
-    SetBack(u8),
     Disturb(u8),
 }
 
@@ -31,7 +30,6 @@ pub(super) fn step() -> impl Strategy<Value = Step> {
         3 => (0u8..4, 0u8..9).prop_map(|(key, cost)| Step::Take { key, cost }),
         1 => (0u8..4, 0u8..9).prop_map(|(key, cost)| Step::GiveBack { key, cost }),
         3 => (0u8..30).prop_map(Step::Wait),
-        1 => (0u8..90).prop_map(Step::SetBack),
         1 => any::<u8>().prop_map(Step::Disturb),
     ]
 }
@@ -57,7 +55,6 @@ where
             }
             Step::GiveBack { key, cost } => both!(pair, give_back(take(key, cost))),
             Step::Wait(number) => pair.advance(Duration::from_millis(311) * u32::from(number)).await,
-            Step::SetBack(time) => pair.set_back(seconds(time)).await,
             Step::Disturb(how) => pair.trial.disturb(how).await,
         }
         pair.trial.inspect().await;

@@ -2,7 +2,6 @@
 
 use crate::parent::{FILE, NAME, ROLE, records};
 use std::io::Write;
-use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use tollgate_core::store::StoreError;
 use tollgate_core::store::audit::AuditStore;

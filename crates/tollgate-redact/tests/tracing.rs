@@ -56,6 +56,7 @@ fn log(ansi: bool, work: impl FnOnce()) -> (Vec<String>, u64) {
     let subscriber = tracing_subscriber::fmt()
         .with_writer(writer)
         .with_ansi(ansi)
+        .without_time() // its fractions of a second hold any three digits now and then
         .finish();
     tracing::subscriber::with_default(subscriber, work);
     (log.writes(), tally.total())

@@ -7,22 +7,11 @@
 mod support;
 
 use std::collections::BTreeMap;
-use support::{Database, statistics};
+use support::{Database, TABLES, statistics};
 use tokio::runtime::Handle;
 use tokio::task::block_in_place;
 use tollgate_postgres::Postgres;
 use tollgate_testkit::conformance::{Subject, prove, run};
-
-const TABLES: [&str; 8] = [
-    "idempotency",
-    "dedup",
-    "quota",
-    "velocity",
-    "audit",
-    "carry_over",
-    "saga_record",
-    "saga",
-];
 
 /// Empties the database, and what the server has counted until then, this among it.
 async fn empty(database: &Database) {
@@ -55,20 +44,7 @@ fn no_statement_walks_through_a_table() {
                 }
             )+};
         }
-        macro_rules! idempotency { ($($name:ident,)+) => { every! { idempotency: $($name,)+ } }; }
-        macro_rules! dedup { ($($name:ident,)+) => { every! { dedup: $($name,)+ } }; }
-        macro_rules! quota { ($($name:ident,)+) => { every! { quota: $($name,)+ } }; }
-        macro_rules! velocity { ($($name:ident,)+) => { every! { velocity: $($name,)+ } }; }
-        macro_rules! audit { ($($name:ident,)+) => { every! { audit: $($name,)+ } }; }
-        macro_rules! carry_over { ($($name:ident,)+) => { every! { carry_over: $($name,)+ } }; }
-        macro_rules! saga { ($($name:ident,)+) => { every! { saga: $($name,)+ } }; }
-        tollgate_testkit::each_idempotency_property!(idempotency);
-        tollgate_testkit::each_dedup_property!(dedup);
-        tollgate_testkit::each_quota_property!(quota);
-        tollgate_testkit::each_velocity_property!(velocity);
-        tollgate_testkit::each_audit_property!(audit);
-        tollgate_testkit::each_carry_over_property!(carry_over);
-        tollgate_testkit::each_saga_property!(saga);
+        tollgate_testkit::each_property!(every);
 
         for table in TABLES {
             assert!(by_index[table] > 0, "nothing was heard of {table}");

@@ -1,24 +1,13 @@
 //! Where an operation is tried: a database, a store that always reaches it, and a look past both.
 
 use crate::operations::Operation;
-use crate::support::Database;
+use crate::support::{Database, TABLES};
 use sqlx::{AssertSqlSafe, Executor, PgConnection, Row};
 use std::time::Duration;
 use tollgate_core::store::StoreError;
 use tollgate_core::{ManualClock, Timestamp};
 use tollgate_postgres::Postgres;
 use tollgate_testkit::operations::Kind;
-
-const TABLES: [&str; 8] = [
-    "idempotency",
-    "dedup",
-    "quota",
-    "velocity",
-    "audit",
-    "carry_over",
-    "saga",
-    "saga_record",
-];
 
 const START: Timestamp = Timestamp::from_unix_seconds(1_700_000_000);
 

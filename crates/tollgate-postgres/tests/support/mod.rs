@@ -19,6 +19,18 @@ use tollgate_testkit::samples;
 /// The server's URL.
 const SERVER: &str = "TOLLGATE_TEST_POSTGRES";
 
+/// Every table of the schema; what refers to another one stands before it.
+pub(crate) const TABLES: [&str; 8] = [
+    "idempotency",
+    "dedup",
+    "quota",
+    "velocity",
+    "audit",
+    "carry_over",
+    "saga_record",
+    "saga",
+];
+
 pub(crate) fn server() -> String {
     std::env::var(SERVER).unwrap_or_else(|_| {
         panic!(

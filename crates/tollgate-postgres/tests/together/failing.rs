@@ -75,16 +75,21 @@ fn a_lost_race_is_run_again_by_each() {
     });
 }
 
+/// Twenty claims, of which the first ten are settled.
+async fn half_settled(store: &Postgres) {
+    claimed(store, 0..20).await;
+    for number in 0..10 {
+        store.settle(token(number, 1), &answer(number, 9)).await.unwrap();
+    }
+}
+
 /// What a server knows that takes no writes, a standby for instance, may be of yesterday: it decides nothing, however many ask it.
 #[test]
 fn a_read_only_server_answers_none_of_them() {
     block_on(async {
         let database = Database::fresh().await;
         let store = database.store().await;
-        claimed(&store, 0..20).await;
-        for number in 0..10 {
-            store.settle(token(number, 1), &answer(number, 9)).await.unwrap();
-        }
+        half_settled(&store).await;
         let demote = format!(
             "alter database {} set default_transaction_read_only = on",
             database.name
@@ -112,10 +117,7 @@ fn a_forgetful_server_takes_none_of_them() {
     block_on(async {
         let database = Database::fresh().await;
         let store = database.store().await;
-        claimed(&store, 0..20).await;
-        for number in 0..10 {
-            store.settle(token(number, 1), &answer(number, 9)).await.unwrap();
-        }
+        half_settled(&store).await;
         let asked = AtomicU32::new(0);
         let forgets = Settings::new().dangerous_before_each_step(move || {
             let is_first = asked.fetch_add(1, SeqCst) == 0; // which opens the store

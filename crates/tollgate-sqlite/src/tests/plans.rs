@@ -63,20 +63,7 @@ fn no_statement_walks_through_a_table() {
             $(run(prove(fresh, tollgate_testkit::conformance::$port::$name));)+
         };
     }
-    macro_rules! idempotency { ($($name:ident,)+) => { every! { idempotency: $($name,)+ } }; }
-    macro_rules! dedup { ($($name:ident,)+) => { every! { dedup: $($name,)+ } }; }
-    macro_rules! quota { ($($name:ident,)+) => { every! { quota: $($name,)+ } }; }
-    macro_rules! velocity { ($($name:ident,)+) => { every! { velocity: $($name,)+ } }; }
-    macro_rules! audit { ($($name:ident,)+) => { every! { audit: $($name,)+ } }; }
-    macro_rules! carry_over { ($($name:ident,)+) => { every! { carry_over: $($name,)+ } }; }
-    macro_rules! saga { ($($name:ident,)+) => { every! { saga: $($name,)+ } }; }
-    tollgate_testkit::each_idempotency_property!(idempotency);
-    tollgate_testkit::each_dedup_property!(dedup);
-    tollgate_testkit::each_quota_property!(quota);
-    tollgate_testkit::each_velocity_property!(velocity);
-    tollgate_testkit::each_audit_property!(audit);
-    tollgate_testkit::each_carry_over_property!(carry_over);
-    tollgate_testkit::each_saga_property!(saga);
+    tollgate_testkit::each_property!(every);
 
     let folder = tempfile::tempdir().unwrap();
     let connection = prepare(&folder.path().join("empty.sqlite")).unwrap();

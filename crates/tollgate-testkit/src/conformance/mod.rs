@@ -75,12 +75,29 @@ macro_rules! properties {
             };
         }
 
-        /// Hands the names of all properties to a macro: `each!(callback)` expands to `callback! { name, name, … }`.
+        /// Hands the names of all properties to a macro: `each!(callback)` expands to `callback! { name, name, … }`, and
+        /// `each!(callback with port)` to `callback! { port: name, name, … }`.
         #[doc(hidden)]
         #[macro_export]
         macro_rules! $each {
             ($d callback:ident) => { $d callback! { $($name,)+ } };
+            ($d callback:ident with port) => { $d callback! { $module: $($name,)+ } };
         }
+    };
+}
+
+/// Hands the names of all properties of all ports to a macro, port by port: `callback! { idempotency: name, name, … }`, and so on.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! each_property {
+    ($callback:ident) => {
+        $crate::each_idempotency_property!($callback with port);
+        $crate::each_dedup_property!($callback with port);
+        $crate::each_quota_property!($callback with port);
+        $crate::each_velocity_property!($callback with port);
+        $crate::each_audit_property!($callback with port);
+        $crate::each_carry_over_property!($callback with port);
+        $crate::each_saga_property!($callback with port);
     };
 }
 

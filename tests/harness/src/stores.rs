@@ -82,16 +82,8 @@ pub enum StoreAt {
 }
 
 impl StoreAt {
-    /// Opens it, as patiently as whoever supervises a merchant: its server may be about to come back.
     pub async fn open_patiently(&self) -> Result<BoxedIdempotencyStore, Error> {
-        for _ in 0..40 {
-            match self.open().await {
-                Ok(store) => return Ok(store),
-                Err(error) => tracing::warn!(%error, "the store is not there"),
-            }
-            tokio::time::sleep(Duration::from_millis(250)).await;
-        }
-        self.open().await
+        patiently(async || self.open().await).await
     }
 
     async fn open(&self) -> Result<BoxedIdempotencyStore, Error> {
@@ -105,6 +97,18 @@ impl StoreAt {
             Self::Redis(url) => BoxedIdempotencyStore::new(Redis::connect(url, redis_settings()).await?),
         })
     }
+}
+
+/// Opens something as patiently as whoever supervises a merchant: its server may be about to come back.
+pub async fn patiently<T>(open: impl AsyncFn() -> Result<T, Error>) -> Result<T, Error> {
+    for _ in 0..40 {
+        match open().await {
+            Ok(opened) => return Ok(opened),
+            Err(error) => tracing::warn!(%error, "the store is not there"),
+        }
+        tokio::time::sleep(Duration::from_millis(250)).await;
+    }
+    open().await
 }
 
 /// Short times: a merchant whose server is being crashed should find out while the storm lasts.

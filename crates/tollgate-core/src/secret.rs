@@ -59,7 +59,8 @@ pub struct WeakSecret {
     pub length: usize,
 }
 
-/// HMAC-SHA-256 (RFC 2104, FIPS 180-4) with the pads absorbed once.
+/// HMAC-SHA-256 (RFC 2104, FIPS 180-4) with the pads absorbed once. Requests may hold card numbers, and HMAC is among the keyed hashes that
+/// PCI's glossary names for those (PCI DSS 4, 3.5.1.1).
 #[derive(Clone)]
 pub(crate) struct Keyed(Hmac<Sha256>);
 

@@ -40,6 +40,22 @@ async fn server(counter: fn(u32) -> String) -> String {
     url
 }
 
+/// A server whose every answer has no end.
+async fn endless() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            tokio::spawn(async move {
+                let _ = stream.write_all(b"HTTP/1.1 200 X\r\n\r\n").await;
+                while stream.write_all(&[b'1'; 1 << 16]).await.is_ok() {}
+            });
+        }
+    });
+    url
+}
+
 async fn answer(mut stream: TcpStream, effects: Arc<AtomicU32>, counter: fn(u32) -> String) {
     let mut request = Vec::new();
     let whole = |request: &[u8]| {
@@ -92,6 +108,7 @@ async fn help_and_list_need_nothing() {
 #[tokio::test]
 async fn wrong_options_are_named() {
     let base = ["--base-url", "http://127.0.0.1:9"];
+    let with = |option, value| [base[0], base[1], "--counter", "/c", option, value];
     for (args, blamed) in [
         (&["--counter", "/c"][..], "--base-url: is missing"),
         (&["--base-url", "127.0.0.1:80", "--counter", "/c"], "--base-url: "),
@@ -103,7 +120,7 @@ async fn wrong_options_are_named() {
         (&["--timeout", "soon"], "--timeout: \"soon\""),
         (&["--profile", "adyen"], "--profile: \"adyen\""),
         (&["--header", "no colon"], "--header: "),
-        (&["--parallel", "1"], "--parallel: "),
+        (&["--parallel", "many"], "--parallel: \"many\""),
         (&["--only", "no-such-case"], "--only: there is no case"),
         (&["--body", "@/no/such/file"], "--body: /no/such/file"),
         (&["--body-for", "fast=x"], "--body-for: \"fast\" is none of slow"),
@@ -112,6 +129,26 @@ async fn wrong_options_are_named() {
             &["--counter", "/c", "--counter-command", "echo 1", base[0], base[1]],
             "--counter, --counter-command",
         ),
+        (
+            &["--base-url", "http://jo:pw@localhost", "--counter", "/c"],
+            "--base-url: \"http://jo:pw@localhost\" names a user",
+        ),
+        (
+            &["--counter", "https://shop.example/c", base[0], base[1]],
+            "--counter: \"https://shop.example/c\" is not of the form http://",
+        ),
+        (
+            &with("--header", "Idempotency-Key: k"),
+            "--header: idempotency-key is",
+        ),
+        (
+            &with("--header", "Content-Length: 3"),
+            "--header: content-length is",
+        ),
+        (&with("--timeout", "0s"), "--timeout: nothing"),
+        (&with("--parallel", "1"), "--parallel: 1 is not"),
+        (&with("--parallel", "4000000000"), "--parallel: 4000000000 is not"),
+        (&with("--oversize", "7"), "--oversize: 7 bytes"),
         (
             &["--method", "P OST", "--counter", "/c", base[0], base[1]],
             "--method: ",
@@ -135,6 +172,7 @@ async fn what_cannot_be_looked_at_is_named() {
     let stuck = server(|_| "7".into()).await;
     let text = server(|_| "many".into()).await;
     let json = server(|effects| format!(r#"{{"effects": {effects}}}"#)).await;
+    let endless = endless().await;
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let silent = format!("http://{}", silent.local_addr().unwrap());
     for (args, blamed) in [
@@ -183,6 +221,19 @@ async fn what_cannot_be_looked_at_is_named() {
             "--counter-command: \"exit 3\"",
         ),
         (
+            &["--base-url", &endless, "--counter", "/c"],
+            &format!("--counter: GET {endless}/c: the answer goes on after 64 MiB"),
+        ),
+        (
+            &[
+                "--base-url",
+                &right,
+                "--counter-command",
+                "yes | head -c 300000000",
+            ],
+            "--counter-command: its output is not a number: \"y",
+        ),
+        (
             &[
                 "--base-url",
                 &right,
@@ -196,6 +247,7 @@ async fn what_cannot_be_looked_at_is_named() {
     ] {
         let (code, _, complaint) = run(args).await;
         assert_eq!(code, 2, "{args:?}: {complaint}");
+        assert!(complaint.len() < 10_000, "{args:?}: {} bytes", complaint.len());
         assert!(
             complaint.starts_with(&format!("idempotency-conformance: {blamed}")),
             "{args:?}: {complaint}"

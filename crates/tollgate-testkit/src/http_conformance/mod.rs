@@ -36,6 +36,8 @@ mod cases;
 mod probe;
 mod report;
 mod target;
+#[cfg(test)]
+mod tests;
 mod wire;
 
 pub use case::{Case, Finding, Verdict};

@@ -5,8 +5,12 @@ use super::wire::{Answer, Ask, Seen, Wire, told};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method};
 use std::hash::{BuildHasher, Hasher, RandomState};
+use std::io;
+use std::process::{Output, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::process::Command;
 use tokio::time::{Instant, sleep, timeout};
 
 /// A server that was reached, whose endpoint has its effect and whose counter counts it.
@@ -33,12 +37,7 @@ impl Probe {
             run: RandomState::new().build_hasher().finish(),
             serial: AtomicU64::new(0),
         };
-        if !probe.target.body.contains(UNIQUE) {
-            return Err(Unusable::new(
-                "--body",
-                format!("it needs a place for {UNIQUE}, so that two requests can differ"),
-            ));
-        }
+        probe.target.is_usable()?;
         drop(probe.wire.connect().await?);
         let before = probe.count().await?;
         let key = probe.key();
@@ -236,11 +235,7 @@ impl Probe {
     /// Runs a shell command and returns what it printed.
     pub(super) async fn run(&self, option: &'static str, command: &str) -> Result<String, Unusable> {
         let wrong = |why: String| Unusable::new(option, format!("{command:?}: {why}"));
-        let running = tokio::process::Command::new("sh")
-            .arg("-c")
-            .arg(command)
-            .kill_on_drop(true)
-            .output();
+        let running = output_of(command);
         let output = match timeout(self.target.timeout, running).await {
             Ok(Ok(output)) => output,
             Ok(Err(error)) => return Err(wrong(error.to_string())),
@@ -252,6 +247,34 @@ impl Probe {
         }
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
+}
+
+/// Runs a shell command to its end. Of what it prints, the start is kept: a number is short, and so is a complaint.
+async fn output_of(command: &str) -> io::Result<Output> {
+    let mut child = Command::new("sh")
+        .args(["-c", command])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()?;
+    let printed = (start_of(child.stdout.take()), start_of(child.stderr.take()));
+    let (stdout, stderr) = tokio::try_join!(printed.0, printed.1)?;
+    Ok(Output {
+        status: child.wait().await?,
+        stdout,
+        stderr,
+    })
+}
+
+async fn start_of(pipe: Option<impl AsyncRead + Unpin>) -> io::Result<Vec<u8>> {
+    let mut start = Vec::new();
+    if let Some(pipe) = pipe {
+        let mut pipe = pipe.take(4096);
+        pipe.read_to_end(&mut start).await?;
+        tokio::io::copy(&mut pipe.into_inner(), &mut tokio::io::sink()).await?;
+    }
+    Ok(start)
 }
 
 /// What Stripe says to another request under a used key.

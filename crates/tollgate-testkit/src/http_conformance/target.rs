@@ -196,6 +196,9 @@ impl Target {
         if parsed.query().is_some() {
             return Err(wrong("has a query; it belongs to --path"));
         }
+        if parsed.authority().is_some_and(|host| host.as_str().contains('@')) {
+            return Err(wrong("names a user; that belongs to --header 'Authorization: …'"));
+        }
         Ok(Self {
             base: parsed,
             counter,
@@ -278,7 +281,7 @@ impl Target {
         self
     }
 
-    /// Sets how many copies of one request are sent at once at most (default: 50).
+    /// Sets how many copies of one request are sent at once at most (default: 50; from 2 to 1,000).
     #[must_use]
     pub const fn parallel(mut self, copies: u32) -> Self {
         self.parallel = copies;
@@ -320,5 +323,45 @@ impl Target {
     pub fn commands(mut self, commands: Commands) -> Self {
         self.commands = commands;
         self
+    }
+
+    /// Whether the cases can do with this what they say they do.
+    pub(super) fn is_usable(&self) -> Result<(), Unusable> {
+        let wrong = |option, why: String| Err(Unusable::new(option, why));
+        if !self.body.contains(UNIQUE) {
+            let why = format!("it needs a place for {UNIQUE}, so that two requests can differ");
+            return wrong("--body", why);
+        }
+        if let Some((name, _)) = self.headers.iter().find(|(name, _)| self.is_taken(name)) {
+            let why = format!("{name} is for the cases to send, each its own (see --key-header)");
+            return wrong("--header", why);
+        }
+        match &self.counter {
+            Counter::Url { url, .. } if url.contains("://") && !url.starts_with("http://") => {
+                let why = format!(
+                    "{url:?} is not of the form http://…, and this speaks no TLS (see --counter-command)"
+                );
+                return wrong("--counter", why);
+            }
+            _ => {}
+        }
+        if self.timeout.is_zero() {
+            return wrong("--timeout", "nothing is answered in no time".into());
+        }
+        if !(2..=1_000).contains(&self.parallel) {
+            let why = format!("{} is not from 2, which make a race, to 1000", self.parallel);
+            return wrong("--parallel", why);
+        }
+        if self.oversize <= self.body.len() {
+            let why = format!("{} bytes are not more than --body has", self.oversize);
+            return wrong("--oversize", why);
+        }
+        Ok(())
+    }
+
+    /// Headers that say where a body ends, and the key.
+    fn is_taken(&self, name: &HeaderName) -> bool {
+        use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
+        *name == self.key_header || [CONTENT_LENGTH, TRANSFER_ENCODING, CONNECTION].contains(name)
     }
 }

@@ -2,8 +2,9 @@
 
 use super::target::{Target, Unusable};
 use bytes::Bytes;
+use http::header::HOST;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request};
-use http_body_util::{BodyExt, Full};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
@@ -30,7 +31,10 @@ impl Ask {
 
     /// As HTTP/1.1 writes it, for connections that are cut.
     pub(super) fn to_bytes(&self, host: &str) -> Vec<u8> {
-        let mut out = format!("{} {} HTTP/1.1\r\nhost: {host}\r\n", self.method, self.path).into_bytes();
+        let mut out = format!("{} {} HTTP/1.1\r\n", self.method, self.path).into_bytes();
+        if !self.headers.contains_key(HOST) {
+            out.extend_from_slice(format!("host: {host}\r\n").as_bytes());
+        }
         for (name, value) in &self.headers {
             out.extend_from_slice(name.as_str().as_bytes());
             out.extend_from_slice(b": ");
@@ -51,11 +55,15 @@ pub(super) struct Answer {
     pub(super) body: Bytes,
 }
 
+/// Of an answer, in bytes. More than any case needs: a body without an end takes no more of this machine than that.
+const MOST: usize = 64 << 20;
+
 /// Why there is no answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum NoAnswer {
     NotConnected(String),
     Lost(String),
+    Endless,
     TimedOut(Duration),
 }
 
@@ -64,7 +72,11 @@ impl fmt::Display for NoAnswer {
         match self {
             Self::NotConnected(why) => write!(f, "not connected: {why}"),
             Self::Lost(why) => write!(f, "the connection broke: {why}"),
-            Self::TimedOut(within) => write!(f, "no answer within {}", humantime::format_duration(*within)),
+            Self::Endless => write!(f, "the answer goes on after {} MiB", MOST >> 20),
+            Self::TimedOut(within) => {
+                let within = humantime::format_duration(*within);
+                write!(f, "no answer within {within} (--timeout)")
+            }
         }
     }
 }
@@ -190,10 +202,12 @@ impl Wire {
             }
         })?;
         let (parts, body) = response.into_parts();
-        let body = body
-            .collect()
-            .await
-            .map_err(|error| NoAnswer::Lost(root_cause(&error)))?;
+        let body = Limited::new(body, MOST).collect().await.map_err(|error| {
+            match error.is::<LengthLimitError>() {
+                true => NoAnswer::Endless,
+                false => NoAnswer::Lost(root_cause(&*error)),
+            }
+        })?;
         Ok(Answer {
             status: parts.status.as_u16(),
             headers: parts.headers,
@@ -234,7 +248,7 @@ impl Wire {
         let exchange = async {
             let _ = stream.write_all(rest).await;
             let mut answer = Vec::new();
-            let read = stream.read_to_end(&mut answer).await;
+            let read = stream.take(MOST as u64).read_to_end(&mut answer).await;
             let line = String::from_utf8_lossy(&answer);
             match line.split(' ').nth(1).and_then(|status| status.parse().ok()) {
                 Some(status) => Ok(status),

@@ -35,7 +35,9 @@ impl<R: Rebuild, E> CaptureResponse<R, E> {
         };
         // a body of unknown length streams: holding it back until its end would break it
         let storable = |size: u64| usize::try_from(size).is_ok_and(|size| size <= at_most);
-        if !response.body().size_hint().exact().is_some_and(storable) {
+        // and what a connection becomes after a 101 cannot be given a second time
+        let is_upgrade = response.status().is_informational();
+        if is_upgrade || !response.body().size_hint().exact().is_some_and(storable) {
             let elided = elided(
                 response.status().as_u16(),
                 head::encode(response.headers(), kept, true),

@@ -7,8 +7,9 @@ use http::request::Parts;
 use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
-use tollgate_core::protocol::Identified;
-use tollgate_core::{IdempotencyKey, Rejection, RejectionKind, Secrets};
+use tollgate_core::protocol::{Identified, Identity};
+use tollgate_core::store::idempotency::{RecordKey, Tenant};
+use tollgate_core::{Rejection, RejectionKind, Secrets};
 
 /// Reads a request's key and body. Dropping it costs nothing: nothing is claimed yet.
 pub struct IdentifyRequest<B>(Identifying<B>);
@@ -25,7 +26,7 @@ enum Identifying<B> {
 struct Reading<B> {
     parts: Parts,
     read: ReadBody<B>,
-    key: IdempotencyKey,
+    record: (RecordKey, Tenant),
     guarded: GuardedHttp,
     secrets: Secrets,
 }
@@ -42,10 +43,15 @@ impl<B: Rebuild> IdentifyRequest<B> {
             Err(no) => return Self::done(Err(no)),
         };
         let (parts, body) = req.into_parts();
+        // from somebody whom nobody knows, no body is taken
+        let record = match guarded.record_of(&parts, &key, secrets) {
+            Ok(record) => record,
+            Err(no) => return Self::done(Err(no)),
+        };
         Self(Identifying::Reading(Some(Box::new(Reading {
             parts,
             read: ReadBody::new(body, guarded.0.max_body),
-            key,
+            record,
             guarded: guarded.clone(),
             secrets: secrets.clone(),
         }))))
@@ -80,13 +86,18 @@ impl<B: Rebuild> Future for IdentifyRequest<B> {
             ReadOutcome::TooLarge => Err(Rejection::new(RejectionKind::BodyTooLarge)
                 .because(format!("at most {} bytes are taken", open.guarded.0.max_body))),
             ReadOutcome::Broken => Err(RejectionKind::BodyUnreadable.into()),
-            ReadOutcome::Whole(body) => open
-                .guarded
-                .identity(&open.parts, open.key.as_str(), &body, &open.secrets)
-                .map(|identity| Identified::Guard {
+            ReadOutcome::Whole(body) => {
+                let fingerprint = open.guarded.fingerprint(&open.parts, &body, &open.secrets);
+                let (key, tenant) = open.record;
+                Ok(Identified::Guard {
                     req: Request::from_parts(open.parts, B::from(body)),
-                    identity,
-                }),
+                    identity: Identity {
+                        key,
+                        fingerprint,
+                        tenant,
+                    },
+                })
+            }
         })
     }
 }

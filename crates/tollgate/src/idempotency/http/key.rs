@@ -63,7 +63,7 @@ impl KeyRules {
             None => bare(text)
                 .ok_or_else(|| invalid("a bare key holds visible ASCII without commas and quotes"))?,
         };
-        if content.len() < self.shortest {
+        if (1..self.shortest).contains(&content.len()) {
             let least = self.shortest;
             return Err(Rejection::new(RejectionKind::KeyInvalid)
                 .because(format!("a key has at least {least} bytes")));

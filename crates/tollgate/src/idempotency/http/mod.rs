@@ -38,9 +38,9 @@ use http::{HeaderValue, Method, Request, Response, StatusCode, Uri};
 use std::fmt;
 use std::sync::Arc;
 use tollgate_core::context::CallContext;
-use tollgate_core::protocol::{Answers, Identity, Operation, Replays, Requests};
-use tollgate_core::store::idempotency::Envelope;
-use tollgate_core::{Rejection, RejectionKind, Secrets, Verdict};
+use tollgate_core::protocol::{Answers, Operation, Replays, Requests};
+use tollgate_core::store::idempotency::{Envelope, Fingerprint, RecordKey, Tenant};
+use tollgate_core::{IdempotencyKey, Rejection, RejectionKind, Secrets, Verdict};
 
 /// Marks a response as a replay, by default.
 pub const IDEMPOTENT_REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
@@ -201,7 +201,7 @@ impl GuardedHttp {
 
     /// Sets whose keys these are: tenant and environment, from what the authentication layer left in the extensions
     /// (default: one scope for all, which is right only for a single tenant). Never the bearer token: it changes, and the
-    /// retry after a refresh would land in another scope and run again. `None` refuses the request.
+    /// retry after a refresh would land in another scope and run again. `None` refuses the request before its body is read.
     #[must_use]
     pub fn scope<S: Into<KeyScope>>(
         self,
@@ -229,20 +229,23 @@ impl GuardedHttp {
     }
 
     /// Guards another method (default: POST and PATCH). PUT and DELETE repeat themselves by nature only if their handlers see to it;
-    /// reads need no guard.
+    /// reads need no guard. It counts as this layer sees it: what makes a POST of a GET with `X-HTTP-Method-Override` belongs further out.
     #[must_use]
     pub fn guard_method(self, method: Method) -> Self {
         self.set(|to| to.methods.push(method))
     }
 
-    /// Sets the largest request body in bytes (default: 1 MiB). Larger ones are refused before anything is claimed.
+    /// Sets the largest request body in bytes (default: 1 MiB). Larger ones are refused before anything is claimed. The body is read before
+    /// the key is claimed, so that a slow upload holds nothing but its bytes; how long it may take is for a time-out further out. Trailers
+    /// are dropped.
     #[must_use]
     pub fn max_body(self, bytes: usize) -> Self {
         self.set(|to| to.max_body = bytes)
     }
 
-    /// Sets the largest answer that is stored, in bytes (default: 1 MiB). Larger ones, and those that stream, are passed
-    /// through; a repeat then gets `not-replayable`, with the answer's `Location`.
+    /// Sets the largest answer that is stored, in bytes (default: 1 MiB). Larger ones, those that stream, and upgrades (101) are passed
+    /// through; a repeat then gets `not-replayable`, with the answer's `Location`. One that breaks off while it is read is told, once, with
+    /// its status and headers and no body. Trailers of an answer that is stored are dropped.
     #[must_use]
     pub fn max_answer(self, bytes: usize) -> Self {
         self.set(|to| to.max_answer = bytes)
@@ -292,23 +295,26 @@ impl GuardedHttp {
         self.0.methods.contains(method)
     }
 
-    fn identity(
+    /// Which record is this key's, and on whose account.
+    fn record_of(
         &self,
         parts: &Parts,
-        key: &str,
-        body: &[u8],
+        key: &IdempotencyKey,
         secrets: &Secrets,
-    ) -> Result<Identity, Rejection> {
+    ) -> Result<(RecordKey, Tenant), Rejection> {
         let scope = match &self.0.scope {
             None => None,
             Some(scope_of) => Some(scope_of(parts).ok_or(RejectionKind::ScopeMissing)?),
         };
+        Ok((
+            scope::record_key(secrets, scope.as_ref(), key.as_str()),
+            scope::tenant(secrets, scope.as_ref()),
+        ))
+    }
+
+    fn fingerprint(&self, parts: &Parts, body: &[u8], secrets: &Secrets) -> Fingerprint {
         let fields = fingerprint::canonical(parts, &self.0.fingerprinted);
-        Ok(Identity {
-            key: scope::record_key(secrets, scope.as_ref(), key),
-            fingerprint: secrets.fingerprint(&[fields.as_bytes(), body]),
-            tenant: scope::tenant(secrets, scope.as_ref()),
-        })
+        secrets.fingerprint(&[fields.as_bytes(), body])
     }
 }
 

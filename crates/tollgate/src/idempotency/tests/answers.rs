@@ -13,7 +13,7 @@ use tollgate_core::store::idempotency::IdempotencyStore;
 use tollgate_testkit::fault::{Faulty, When};
 use tower::ServiceExt;
 
-fn app(guarded: GuardedHttp, router: Router) -> Router {
+pub(super) fn app(guarded: GuardedHttp, router: Router) -> Router {
     router.layer(IdempotencyLayer::dangerous_new(
         store().0,
         Secrets::ephemeral(),
@@ -21,7 +21,7 @@ fn app(guarded: GuardedHttp, router: Router) -> Router {
     ))
 }
 
-fn answering(
+pub(super) fn answering(
     guarded: GuardedHttp,
     answer: impl Fn() -> Response<Body> + Clone + Send + Sync + 'static,
 ) -> Router {
@@ -31,23 +31,23 @@ fn answering(
     )
 }
 
-fn ok() -> Response<Body> {
+pub(super) fn ok() -> Response<Body> {
     Response::new(Body::from("ok"))
 }
 
-fn request(key: &str, body: &str) -> Request<Body> {
+pub(super) fn request(key: &str, body: &str) -> Request<Body> {
     Request::post("/charges")
         .header("idempotency-key", key)
         .body(Body::from(body.to_owned()))
         .unwrap()
 }
 
-async fn send(app: &Router, request: Request<Body>) -> Response<Body> {
+pub(super) async fn send(app: &Router, request: Request<Body>) -> Response<Body> {
     app.clone().oneshot(request).await.unwrap()
 }
 
 /// A problem document's `code`, `status` and `retry`; its page is linked, and the status line says the same.
-async fn problem(response: Response<Body>) -> (String, u16, String) {
+pub(super) async fn problem(response: Response<Body>) -> (String, u16, String) {
     let (parts, body) = response.into_parts();
     let document: serde_json::Value =
         serde_json::from_slice(&body.collect().await.unwrap().to_bytes()).unwrap();
@@ -66,11 +66,11 @@ async fn problem(response: Response<Body>) -> (String, u16, String) {
     )
 }
 
-fn told(code: &str, status: u16, retry: &str) -> (String, u16, String) {
+pub(super) fn told(code: &str, status: u16, retry: &str) -> (String, u16, String) {
     (code.to_owned(), status, retry.to_owned())
 }
 
-fn standing(response: &Response<Body>) -> Option<&str> {
+pub(super) fn standing(response: &Response<Body>) -> Option<&str> {
     Some(response.headers().get(IDEMPOTENCY_STATUS)?.to_str().unwrap())
 }
 

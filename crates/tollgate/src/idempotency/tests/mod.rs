@@ -9,6 +9,7 @@ mod findings;
 mod headers;
 mod in_transaction;
 mod look_up;
+mod oddities;
 #[cfg(feature = "audit")]
 mod operators;
 mod over_http;

@@ -8,6 +8,7 @@ use axum::http::{HeaderName, Method, Request, Response, StatusCode, header};
 use axum::routing::post;
 use http_body::{Body as _, Frame, SizeHint};
 use std::pin::Pin;
+use std::time::Duration;
 
 /// A body of so many bytes, as it says: half of them come, and then it breaks off, or nothing comes any more.
 #[derive(Clone, Copy)]
@@ -55,13 +56,16 @@ async fn an_upgrade_is_not_replayed() {
 }
 
 /// Somebody without a name could otherwise make the server hold as many bodies as it has connections.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn nobody_knows_whose_key_and_no_body_is_read() {
     let unknown = GuardedHttp::ietf().max_body(10).scope(|_| None::<KeyScope>);
     let app = answering(unknown, ok);
     for bytes in [5, 5_000] {
         let never_comes = Promised { bytes, breaks: false };
-        let refused = send(&app, with_body(never_comes)).await;
+        let refused = send(&app, with_body(never_comes));
+        let refused = tokio::time::timeout(Duration::from_secs(1), refused)
+            .await
+            .unwrap();
         assert_eq!(problem(refused).await, told("scope-missing", 500, "do-not-retry"));
     }
 }

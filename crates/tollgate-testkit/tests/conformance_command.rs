@@ -48,6 +48,8 @@ async fn endless() -> String {
         loop {
             let (mut stream, _) = listener.accept().await.unwrap();
             tokio::spawn(async move {
+                // an answer before its request would be no answer
+                let _ = stream.read(&mut [0; 4096]).await;
                 let _ = stream.write_all(b"HTTP/1.1 200 X\r\n\r\n").await;
                 while stream.write_all(&[b'1'; 1 << 16]).await.is_ok() {}
             });

@@ -21,12 +21,13 @@ use tollgate_core::{ManualClock, Timestamp};
 /// ```
 pub struct Subject<S> {
     store: Arc<S>,
-    time: Time,
+    time: Arc<Time>,
     unit: Duration,
     kept: Vec<Box<dyn Any + Send + Sync>>,
 }
 
-enum Time {
+/// How a store's time passes.
+pub(super) enum Time {
     Manual(ManualClock),
     /// Since when a property has run, and for how long of that it meant to wait, in microseconds.
     Real {
@@ -43,7 +44,8 @@ impl Time {
         }
     }
 
-    async fn pass(&self, time: Duration) {
+    /// Moves the clock, or waits.
+    pub(super) async fn pass(&self, time: Duration) {
         match self {
             Self::Manual(clock) => clock.advance(time),
             Self::Real { waited, .. } => {
@@ -61,7 +63,7 @@ impl<S: Send + Sync + 'static> Subject<S> {
         let clock = ManualClock::at(Timestamp::from_unix_seconds(1_700_000_000));
         Self {
             store: Arc::new(make(clock.clone())),
-            time: Time::Manual(clock),
+            time: Arc::new(Time::Manual(clock)),
             unit: Duration::from_secs(10),
             kept: Vec::new(),
         }
@@ -73,7 +75,7 @@ impl<S: Send + Sync + 'static> Subject<S> {
     pub fn real(store: S, unit: Duration) -> Self {
         Self {
             store: Arc::new(store),
-            time: Time::real(),
+            time: Arc::new(Time::real()),
             unit,
             kept: Vec::new(),
         }
@@ -109,18 +111,28 @@ impl<S: Send + Sync + 'static> Subject<S> {
         self.time.pass(self.unit / 2).await;
     }
 
+    /// Lets so much time pass.
+    pub(super) async fn pass_for(&self, time: Duration) {
+        self.time.pass(time).await;
+    }
+
+    /// For a task that lets time pass while others are at work.
+    pub(super) fn time(&self) -> Arc<Time> {
+        Arc::clone(&self.time)
+    }
+
     /// The same with a unit that is so many times as long, if its time is real; from here on it counts what is late.
     pub(super) fn begun(mut self, times: u32) -> Self {
-        if matches!(self.time, Time::Real { .. }) {
+        if matches!(*self.time, Time::Real { .. }) {
             self.unit = self.unit.saturating_mul(times);
-            self.time = Time::real();
+            self.time = Arc::new(Time::real());
         }
         self
     }
 
     /// How much longer than it meant to wait it has taken so far, if that is so much that leases may have lapsed which should not have.
     pub(super) fn late(&self) -> Option<Duration> {
-        let Time::Real { since, waited } = &self.time else {
+        let Time::Real { since, waited } = &*self.time else {
             return None;
         };
         let waited = Duration::from_micros(waited.load(Ordering::SeqCst));

@@ -59,6 +59,7 @@ pub(super) fn same<T: Debug + PartialEq>(
     }
 }
 
+/// So many seconds, and a microsecond for each: no time is a whole second or millisecond, and yet leases and waits meet.
 pub(super) fn seconds(number: u8) -> Duration {
-    Duration::from_secs(number.into())
+    Duration::from_micros(u64::from(number) * 1_000_001)
 }

@@ -1,6 +1,6 @@
 //! How many histories, of what kind, and what is done with one that fails.
 
-use super::pair::Pair;
+use super::pair::{Pair, seconds};
 use super::{Trial, audit, carry_over, dedup, idempotency, quota, saga, velocity};
 use proptest::collection::vec;
 use proptest::strategy::Strategy;
@@ -50,7 +50,7 @@ impl Histories {
             cases: Config::default().cases / 8,
             length: 60,
             start: Timestamp::from_unix_seconds(1_700_000_000),
-            retention: Duration::from_secs(40),
+            retention: seconds(40),
             seed: Config::default().rng_seed,
         }
     }
@@ -76,7 +76,7 @@ impl Histories {
         self
     }
 
-    /// How long answers to idempotent requests are kept (default: 40 seconds, so that many a history sees the end of it).
+    /// How long answers to idempotent requests are kept (default: 40 seconds and as many microseconds, so that many a history sees the end of it).
     #[must_use]
     pub const fn retention(mut self, retention: Duration) -> Self {
         self.retention = retention;

@@ -202,3 +202,18 @@ pub async fn a_doubt_counts_while_it_stands<S: IdempotencyStore>(subject: &Subje
     .await;
     assert_eq!(counted(subject, OURS).await, 0);
 }
+
+/// A key that runs again counts on the account of who runs it now, whoever began it first, and whether it was released or lapsed.
+pub async fn a_doubt_counts_for_its_last_owner<S: IdempotencyStore>(subject: &Subject<S>) {
+    let released = armed(subject, 1, OURS).await;
+    settle(subject, released, &Settlement::Released, Settled::Applied).await;
+    acquire(subject, capped(subject, 2, OURS, u32::MAX)).await;
+    subject.pass(1).await;
+    for number in [1, 2] {
+        doubt(subject, number, THEIRS).await;
+    }
+    assert_eq!(
+        (counted(subject, THEIRS).await, counted(subject, OURS).await),
+        (2, 0)
+    );
+}

@@ -2,8 +2,10 @@
 
 use super::{A_MOMENT, acquire, answer, armed, begin, key, other_request, reach, record, settle};
 use crate::conformance::Subject;
+use std::time::Duration;
 use tollgate_core::store::idempotency::{
-    Begin, Begun, Doubt, Held, IdempotencyStore, Owner, Phase, Settled, Settlement, Token,
+    Begin, Begun, Doubt, Fingerprint, Held, IdempotencyStore, Owner, Phase, RecordKey, Settled, Settlement,
+    Token,
 };
 
 /// The first begin claims the key, at epoch 1, and nothing is armed yet.
@@ -66,6 +68,13 @@ pub async fn the_fingerprint_is_compared_first<S: IdempotencyStore>(subject: &Su
         Phase::Released,
         Phase::Unknown,
     ];
+    let spent = Begin {
+        retention: Duration::ZERO,
+        arm: true,
+        ..begin(subject, 6, 7)
+    };
+    let done = Settlement::Completed(answer(b"done"));
+    settle(subject, acquire(subject, spent).await, &done, Settled::Applied).await;
     for (number, phase) in (1..).zip(phases) {
         reach(subject, number, 7, phase).await;
         let before = record(subject, number).await;
@@ -81,6 +90,11 @@ pub async fn the_fingerprint_is_compared_first<S: IdempotencyStore>(subject: &Su
     for (number, phase) in (1..).zip(phases) {
         let other = ask!(subject.store().begin(other_request(begin(subject, number, 7))));
         assert_eq!(other, Begun::Mismatch, "after the lease, while {phase:?}");
+    }
+    for what in ["an answer whose retention is over", "a tombstone"] {
+        let other = ask!(subject.store().begin(other_request(spent)));
+        assert_eq!(other, Begun::Mismatch, "another request meets {what}");
+        ask!(subject.store().collect(subject.unit() * 9, 100));
     }
 }
 
@@ -157,22 +171,50 @@ pub async fn a_lapsed_claim_is_taken_over_and_its_owner_fenced<S: IdempotencySto
 }
 
 /// The heart of it. Once armed, no amount of time and no upkeep makes a key runnable again (the flaw of every store with a plain
-/// time to live; seed D1: a time-out clears the slot and the retry charges again).
+/// time to live; seed D1: a time-out clears the slot and the retry charges again). Nobody is let in: not who asks before the retention
+/// is over, not who is the first to ask long after it, and not the owner itself.
 pub async fn an_armed_key_never_runs_again_by_time_alone<S: IdempotencyStore>(subject: &Subject<S>) {
-    let token = armed(subject, 1, 7).await;
-    for (round, owner) in (0u32..4).zip(8u128..) {
-        subject.pass(4).await;
-        let begun = ask!(subject.store().begin(begin(subject, 1, owner)));
-        assert!(matches!(begun, Begun::Unknown { .. }), "round {round}: {begun:?}");
-        ask!(subject.store().sweep(100));
-        ask!(subject.store().collect(subject.unit(), 100));
+    let mut tokens = Vec::new();
+    for number in 1..=3 {
+        tokens.push(armed(subject, number, 7).await);
     }
-    let found = record(subject, 1).await;
-    assert_eq!(
-        (found.phase, found.epoch, found.owner),
-        (Phase::Unknown, token.epoch, token.owner)
+    for (units, asked) in [(4, [1].as_slice()), (8, &[1, 2, 3]), (2, &[1, 2, 3])] {
+        subject.pass(units).await;
+        for &number in asked {
+            let owner = if number == 3 { 7 } else { 8 };
+            let begun = ask!(subject.store().begin(begin(subject, number, owner)));
+            assert!(
+                matches!(begun, Begun::Unknown { .. }),
+                "key {number}, armed, {units} units later: {begun:?}"
+            );
+        }
+        // the first time nothing looks after them: they get through a whole retention by themselves
+        if units != 4 {
+            ask!(subject.store().sweep(100));
+            ask!(subject.store().collect(subject.unit(), 100));
+        }
+    }
+    for (number, token) in (1..).zip(tokens) {
+        let found = record(subject, number).await;
+        assert_eq!(
+            (found.phase, found.epoch, found.owner, found.doubt),
+            (Phase::Unknown, token.epoch, token.owner, Some(Doubt::OwnerLost))
+        );
+    }
+}
+
+/// An arm's lease counts from the arm: the claim's was for the time before it.
+pub async fn arming_starts_the_lease_anew<S: IdempotencyStore>(subject: &Subject<S>) {
+    let token = acquire(subject, begin(subject, 1, 7)).await;
+    subject.pass_half().await;
+    assert_eq!(ask!(subject.store().arm(token, subject.unit() * 3)), Held::Held);
+    subject.pass(1).await;
+    let other = ask!(subject.store().begin(begin(subject, 1, 8)));
+    assert!(
+        matches!(other, Begun::InFlight { .. }),
+        "half a lease after the claim, armed for three more: {other:?}"
     );
-    assert_eq!(found.doubt, Some(Doubt::OwnerLost));
+    assert_eq!(ask!(subject.store().sweep(100)), 0, "its owner is not lost");
 }
 
 /// An owner whose lease lapsed may not arm, even if nobody took over yet.
@@ -233,7 +275,7 @@ pub async fn a_stale_token_changes_nothing<S: IdempotencyStore>(subject: &Subjec
     }
 }
 
-/// A renewal counts from now.
+/// A renewal counts from now, whether that is later or sooner than before.
 pub async fn a_renewal_extends_the_lease<S: IdempotencyStore>(subject: &Subject<S>) {
     let token = acquire(subject, begin(subject, 1, 7)).await;
     subject.pass_half().await;
@@ -241,7 +283,13 @@ pub async fn a_renewal_extends_the_lease<S: IdempotencyStore>(subject: &Subject<
     subject.pass(1).await;
     let other = ask!(subject.store().begin(begin(subject, 1, 8)));
     assert!(matches!(other, Begun::InFlight { .. }), "{other:?}");
-    assert_eq!(ask!(subject.store().arm(token, subject.unit())), Held::Held);
+    assert_eq!(ask!(subject.store().renew(token, A_MOMENT)), Held::Held);
+    subject.pass(1).await;
+    assert_eq!(
+        ask!(subject.store().arm(token, subject.unit())),
+        Held::Fenced,
+        "a moment is over"
+    );
 }
 
 /// An armed owner that comes back after its lease simply goes on: nobody can have taken over. A prepared one is fenced.
@@ -276,6 +324,106 @@ pub async fn waiters_change_nothing<S: IdempotencyStore>(subject: &Subject<S>) {
         )
         .await;
     }
+}
+
+/// Every time is the store's own, and kept to the microsecond: what is written in seconds or milliseconds lapses early, or late.
+pub async fn times_are_kept_to_the_microsecond<S: IdempotencyStore>(subject: &Subject<S>) {
+    let odd = |micros| subject.unit().saturating_add(Duration::from_micros(micros));
+    let asked = Begin {
+        lease: odd(1_234_567),
+        retention: odd(7_654_321),
+        arm: true,
+        ..begin(subject, 1, 7)
+    };
+    // not at a whole second
+    subject.pass_for(Duration::from_micros(1_001_001)).await;
+    let before = ask!(subject.store().now());
+    let token = acquire(subject, asked).await;
+    let after = ask!(subject.store().now());
+    let claimed = record(subject, 1).await;
+    assert!(
+        (before..=after).contains(&claimed.changed_at),
+        "claimed between {before:?} and {after:?}, and written down as {:?}",
+        claimed.changed_at
+    );
+    assert_eq!(
+        claimed.lease_until,
+        claimed.changed_at.saturating_add(asked.lease)
+    );
+    assert_eq!(claimed.retention, asked.retention);
+    assert_eq!(ask!(subject.store().renew(token, odd(3_333_333))), Held::Held);
+    let lease = record(subject, 1).await.lease_until.since(before);
+    assert!(
+        lease >= odd(3_333_333),
+        "renewed for {:?}: {lease:?}",
+        odd(3_333_333)
+    );
+    settle(
+        subject,
+        token,
+        &Settlement::Completed(answer(b"done")),
+        Settled::Applied,
+    )
+    .await;
+    let done = record(subject, 1).await;
+    assert_eq!(
+        done.expires_at,
+        Some(done.changed_at.saturating_add(asked.retention))
+    );
+}
+
+/// Names are kept and compared whole: a key, a request or an owner that differs in one byte, whichever, is another one. (A column that
+/// is too short, a prefix, a number of 64 bits for one of 128: money of two callers under one record.)
+pub async fn every_byte_of_a_name_counts<S: IdempotencyStore>(subject: &Subject<S>) {
+    let first = begin(subject, 1, 7);
+    let token = acquire(subject, first).await;
+    for place in 0..32 {
+        let mut other = *first.key.as_bytes();
+        other[place] ^= 0xff;
+        let apart = Begin {
+            key: RecordKey::new(other),
+            owner: Owner(8),
+            ..first
+        };
+        let begun = ask!(subject.store().begin(apart));
+        assert!(
+            matches!(begun, Begun::Acquired(other) if other.key == apart.key && other.epoch == 1),
+            "a key that differs in byte {place} is free: {begun:?}"
+        );
+        let mut other = *first.fingerprint.as_bytes();
+        other[place] ^= 0xff;
+        let reused = Begin {
+            fingerprint: Fingerprint::new(other),
+            ..first
+        };
+        assert_eq!(
+            ask!(subject.store().begin(reused)),
+            Begun::Mismatch,
+            "a request that differs in byte {place} is another"
+        );
+    }
+    for place in 0..16 {
+        let other = Owner(token.owner.0 ^ 0xff << (8 * place));
+        let begun = ask!(subject.store().begin(Begin {
+            owner: other,
+            ..first
+        }));
+        assert!(
+            matches!(begun, Begun::InFlight { .. }),
+            "an owner that differs in byte {place} holds nothing: {begun:?}"
+        );
+        let stale = Token {
+            owner: other,
+            ..token
+        };
+        assert_eq!(
+            ask!(subject.store().arm(stale, subject.unit())),
+            Held::Fenced,
+            "an owner that differs in byte {place} arms nothing"
+        );
+    }
+    let found = record(subject, 1).await;
+    assert_eq!((found.fingerprint, found.owner), (first.fingerprint, first.owner));
 }
 
 /// What happens to one key happens to no other.

@@ -7,7 +7,7 @@ use tollgate_core::store::idempotency::{
     Settled, Settlement, Token,
 };
 
-/// Status, headers and body come back as they were written: empty, long, and not text at all; an answer that was not kept comes
+/// Status, headers and body come back as they were written: empty, long, not text at all, with space around it; an answer that was not kept comes
 /// back as such.
 pub async fn an_answer_is_replayed_byte_for_byte<S: IdempotencyStore>(subject: &Subject<S>) {
     let every_byte: Vec<u8> = (0..=255).collect();
@@ -26,6 +26,7 @@ pub async fn an_answer_is_replayed_byte_for_byte<S: IdempotencyStore>(subject: &
         (true, envelope(true, 204, Some(b""), b"")),
         (true, envelope(true, 0, None, &long)),
         (true, envelope(true, u16::MAX, None, b"")),
+        (true, envelope(true, 200, Some(b" \r\n\0"), b"\n {} \r\n\0")),
         (true, None),
         (false, None),
     ];
@@ -233,7 +234,10 @@ pub async fn the_owners_proof_beats_a_wrong_absence<S: IdempotencyStore>(subject
 
     // its own release is another matter: nothing happened, by its own word
     let released = reach(subject, 4, 7, Phase::Released).await;
-    settle(subject, released, &proof, Settled::Fenced(Phase::Released)).await;
+    for late in [&proof, &doubt] {
+        settle(subject, released, late, Settled::Fenced(Phase::Released)).await;
+    }
+    acquire(subject, begin(subject, 4, 8)).await;
 }
 
 /// Nor is it proved by a look that began while the lease still ran, however late it is written down: what the owner sent after the

@@ -1,6 +1,6 @@
 //! What time does to records, and what it must not do.
 
-use super::{acquire, answer, armed, begin, key, reach, record, resolution, settle};
+use super::{acquire, answer, armed, begin, key, other_request, reach, record, resolution, settle};
 use crate::conformance::Subject;
 use tollgate_core::store::idempotency::{
     Begun, Doubt, IdempotencyStore, Phase, Resolution, Resolved, Settled, Settlement, Unresolved,
@@ -48,7 +48,10 @@ pub async fn the_sweep_marks_lost_owners_and_nobody_else<S: IdempotencyStore>(su
 
 /// Open outcomes are listed by key, in pages, each once: unknown ones at once, armed ones when their owner is late.
 pub async fn open_outcomes_are_listed_in_pages<S: IdempotencyStore>(subject: &Subject<S>) {
-    for number in [9, 2, 5] {
+    // the last by key has been open for longest
+    reach(subject, 9, 7, Phase::Unknown).await;
+    subject.pass_half().await;
+    for number in [5, 2] {
         reach(subject, number, 7, Phase::Unknown).await;
     }
     for number in [7, 3] {
@@ -132,6 +135,33 @@ pub async fn collecting_leaves_a_tombstone<S: IdempotencyStore>(subject: &Subjec
     subject.pass(2).await;
     assert_eq!(ask!(subject.store().collect(subject.unit(), 100)), 3);
     assert_eq!(ask!(subject.store().get(key(1))), None);
+}
+
+/// A claim, also one that nobody armed in time, and a release keep what pins the key to its request: until their retention is over, no
+/// upkeep makes it free for another amount, or lets its epoch begin anew.
+pub async fn collecting_leaves_a_request_pinned<S: IdempotencyStore>(subject: &Subject<S>) {
+    reach(subject, 1, 7, Phase::Prepared).await;
+    reach(subject, 2, 7, Phase::Released).await;
+    subject.pass(1).await;
+    reach(subject, 3, 7, Phase::Prepared).await;
+    for units in [1, 8] {
+        let before = [record(subject, 1).await, record(subject, 2).await];
+        ask!(subject.store().sweep(100));
+        let collected = ask!(subject.store().collect(subject.unit(), 100));
+        assert_eq!(collected, 0, "nothing is past its retention after {units} units");
+        assert_eq!([record(subject, 1).await, record(subject, 2).await], before);
+        for number in 1..=3 {
+            let other = ask!(subject.store().begin(other_request(begin(subject, number, 8))));
+            assert_eq!(other, Begun::Mismatch, "key {number}, after {units} units");
+        }
+        if units == 1 {
+            subject.pass(7).await;
+        }
+    }
+    for number in [1, 2] {
+        let next = acquire(subject, begin(subject, number, 8)).await;
+        assert_eq!(next.epoch, 2, "key {number}");
+    }
 }
 
 /// However old: an outcome that is open stays until somebody ends it.

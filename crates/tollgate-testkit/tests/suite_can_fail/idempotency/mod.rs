@@ -20,12 +20,17 @@ pub(crate) enum Flaw {
     ForgetsItsOwner,
     StealsLive,
     StealsArmed,
+    StealsArmedForItsOwner,
+    ForgetsArmedWithTheAnswers,
     ClearsOnTimeout,
     ReleaseForgetsTheRequest,
+    TombstoneForgetsTheRequest,
     WaiterDeletes,
     ArmsLate,
     ArmsOnce,
+    ArmsOnTheOldLease,
     RenewsNothing,
+    RenewsForLongerOnly,
     FencesLateRenewals,
     ForgetsTheFence,
     ForgetsTheHead,
@@ -37,22 +42,34 @@ pub(crate) enum Flaw {
     ForgetsEvidence,
     BelievesInAbsenceEarly,
     BelievesInAbsenceForEver,
+    DoubtsItsOwnRelease,
     BelievesInAnOldLook,
     TakesStaleEvidence,
     EvidenceBeatsAnything,
     SweepsTheLiving,
     SweepsWithoutLimit,
     ListsInNoOrder,
+    ListsByAge,
     ForgetsAnswersEarly,
     LeavesNoTombstone,
     ExpiresArmed,
+    CollectsReleased,
+    CollectsLapsed,
+    CollectsClaims,
     IgnoresTheCap,
     CountsEverybody,
     CountsClaims,
     CapsNewKeysOnly,
     CapsRepeats,
     ForgetsTheAccount,
+    KeepsTheFirstAccount,
     OneKey,
+    CutsKeysShort,
+    CutsRequestsShort,
+    CutsOwnersShort,
+    CountsInMilliseconds,
+    KeepsAnswersForWholeSeconds,
+    TrimsAnswers,
     Torn,
 }
 
@@ -80,6 +97,14 @@ const FLAWS: &[(Flaw, &[&str])] = &[
         ],
     ),
     (
+        Flaw::StealsArmedForItsOwner,
+        &["an_armed_key_never_runs_again_by_time_alone"],
+    ),
+    (
+        Flaw::ForgetsArmedWithTheAnswers,
+        &["an_armed_key_never_runs_again_by_time_alone"],
+    ),
+    (
         Flaw::ClearsOnTimeout,
         &[
             "an_unknown_outcome_blocks_the_key",
@@ -94,6 +119,10 @@ const FLAWS: &[(Flaw, &[&str])] = &[
         ],
     ),
     (
+        Flaw::TombstoneForgetsTheRequest,
+        &["the_fingerprint_is_compared_first"],
+    ),
+    (
         Flaw::WaiterDeletes,
         &[
             "waiters_change_nothing",
@@ -103,7 +132,9 @@ const FLAWS: &[(Flaw, &[&str])] = &[
     ),
     (Flaw::ArmsLate, &["arming_needs_a_live_lease"]),
     (Flaw::ArmsOnce, &["a_lost_arm_is_recognised"]),
+    (Flaw::ArmsOnTheOldLease, &["arming_starts_the_lease_anew"]),
     (Flaw::RenewsNothing, &["a_renewal_extends_the_lease"]),
+    (Flaw::RenewsForLongerOnly, &["a_renewal_extends_the_lease"]),
     (Flaw::FencesLateRenewals, &["an_armed_owner_may_renew_late"]),
     (
         Flaw::ForgetsTheFence,
@@ -135,6 +166,10 @@ const FLAWS: &[(Flaw, &[&str])] = &[
         &["the_owners_proof_beats_a_wrong_absence"],
     ),
     (
+        Flaw::DoubtsItsOwnRelease,
+        &["the_owners_proof_beats_a_wrong_absence"],
+    ),
+    (
         Flaw::BelievesInAnOldLook,
         &["absence_needs_a_look_after_the_lease"],
     ),
@@ -155,6 +190,7 @@ const FLAWS: &[(Flaw, &[&str])] = &[
         &["the_sweep_marks_lost_owners_and_nobody_else"],
     ),
     (Flaw::ListsInNoOrder, &["open_outcomes_are_listed_in_pages"]),
+    (Flaw::ListsByAge, &["open_outcomes_are_listed_in_pages"]),
     (
         Flaw::ForgetsAnswersEarly,
         &["an_answer_is_kept_for_its_retention"],
@@ -167,6 +203,9 @@ const FLAWS: &[(Flaw, &[&str])] = &[
             "an_armed_key_never_runs_again_by_time_alone",
         ],
     ),
+    (Flaw::CollectsReleased, &["collecting_leaves_a_request_pinned"]),
+    (Flaw::CollectsLapsed, &["collecting_leaves_a_request_pinned"]),
+    (Flaw::CollectsClaims, &["collecting_leaves_a_request_pinned"]),
     (
         Flaw::IgnoresTheCap,
         &[
@@ -186,14 +225,30 @@ const FLAWS: &[(Flaw, &[&str])] = &[
     (Flaw::CapsNewKeysOnly, &["a_crowd_stops_acquisitions_only"]),
     (Flaw::CapsRepeats, &["a_crowd_stops_acquisitions_only"]),
     (Flaw::ForgetsTheAccount, &["a_doubt_counts_while_it_stands"]),
+    (Flaw::KeepsTheFirstAccount, &["a_doubt_counts_for_its_last_owner"]),
     (Flaw::OneKey, &["keys_do_not_touch_each_other"]),
+    (Flaw::CutsKeysShort, &["every_byte_of_a_name_counts"]),
+    (Flaw::CutsRequestsShort, &["every_byte_of_a_name_counts"]),
+    (Flaw::CutsOwnersShort, &["every_byte_of_a_name_counts"]),
+    (Flaw::CountsInMilliseconds, &["times_are_kept_to_the_microsecond"]),
+    (
+        Flaw::KeepsAnswersForWholeSeconds,
+        &["times_are_kept_to_the_microsecond"],
+    ),
+    (Flaw::TrimsAnswers, &["an_answer_is_replayed_byte_for_byte"]),
     (
         Flaw::Torn,
-        &["one_of_many_begins_wins", "one_effect_under_contention"],
+        &[
+            "one_of_many_begins_wins",
+            "a_claim_that_lapses_while_it_arms_goes_to_one",
+            "an_owner_and_evidence_never_both_end_a_doubt",
+            "one_effect_under_contention",
+        ],
     ),
 ];
 
-const UNSEEN: &[Flaw] = &[Flaw::Torn, Flaw::SweepsWithoutLimit];
+/// The histories are of one client, with few records, and no answer in them has space around it.
+const UNSEEN: &[Flaw] = &[Flaw::Torn, Flaw::SweepsWithoutLimit, Flaw::TrimsAnswers];
 
 fn walk(histories: &Histories, flaw: Flaw) {
     histories.idempotency(async |clock| Plain(store(flaw, clock)));

@@ -7,8 +7,8 @@ use std::time::Duration;
 use tollgate_core::Timestamp;
 use tollgate_core::store::idempotency::rule::{self, Change};
 use tollgate_core::store::idempotency::{
-    Begin, Begun, Completion, Doubt, Envelope, Held, IdempotencyStore, Phase, Record, RecordKey, Resolution,
-    Resolve, Resolved, Settled, Settlement, Token, Unresolved,
+    Begin, Begun, Completion, Doubt, Envelope, Fingerprint, Held, IdempotencyStore, Owner, Phase, Record,
+    RecordKey, Resolution, Resolve, Resolved, Settled, Settlement, Token, Unresolved,
 };
 use tollgate_core::store::{Boxed, Capabilities};
 
@@ -25,16 +25,16 @@ impl Flawed {
         decide: impl FnOnce(Flaw, Option<&Record>, Timestamp) -> (Change, T) + Send + 'static,
     ) -> Boxed<T> {
         let flaw = self.flaw;
-        let key = if flaw == Flaw::OneKey {
-            RecordKey::new([0; 32])
-        } else {
-            key
+        let key = match flaw {
+            Flaw::OneKey => RecordKey::new([0; 32]),
+            Flaw::CutsKeysShort => RecordKey::new(half(*key.as_bytes())),
+            _ => key,
         };
         self.shelf.step(key, move |record, now| {
             let (change, answer) = decide(flaw, record, now);
             let next = match change {
                 Change::Keep => Next::Keep,
-                Change::Put(record) => Next::Put(record),
+                Change::Put(record) => Next::Put(written(flaw, record)),
                 Change::Remove => Next::Remove,
             };
             (next, answer)
@@ -58,6 +58,38 @@ impl Flawed {
             }
             changed
         })
+    }
+}
+
+/// What a column holds that is too short.
+fn half(mut name: [u8; 32]) -> [u8; 32] {
+    name[16..].fill(0);
+    name
+}
+
+/// What is left of a record in columns of the wrong kind.
+fn written(flaw: Flaw, record: Record) -> Record {
+    let whole = |at: Timestamp| Timestamp::from_unix_micros(at.unix_micros() / 1_000 * 1_000);
+    match flaw {
+        Flaw::CountsInMilliseconds => Record {
+            lease_until: whole(record.lease_until),
+            changed_at: whole(record.changed_at),
+            expires_at: record.expires_at.map(whole),
+            ..record
+        },
+        Flaw::KeepsAnswersForWholeSeconds => Record {
+            retention: Duration::from_secs(record.retention.as_secs()),
+            ..record
+        },
+        Flaw::TrimsAnswers => {
+            let mut record = record;
+            let envelope = record.completion.as_mut().and_then(|c| c.envelope.as_mut());
+            if let Some(envelope) = envelope {
+                envelope.body = envelope.body.trim_ascii().into();
+            }
+            record
+        }
+        _ => record,
     }
 }
 
@@ -98,11 +130,36 @@ fn begin(
             |r| r.phase == Phase::Armed && lapsed(r),
             |r| r.phase = Phase::Prepared,
         ),
+        Flaw::StealsArmedForItsOwner => seen(
+            record,
+            |r| r.phase == Phase::Armed && lapsed(r) && r.owner == asked.owner,
+            |r| r.phase = Phase::Prepared,
+        ),
+        Flaw::ForgetsArmedWithTheAnswers
+            if record.is_some_and(|r| {
+                r.phase == Phase::Armed && r.changed_at.saturating_add(r.retention) < now
+            }) =>
+        {
+            None
+        }
         Flaw::ReleaseForgetsTheRequest => seen(
             record,
             |r| r.phase == Phase::Released,
             |r| r.fingerprint = asked.fingerprint,
         ),
+        Flaw::TombstoneForgetsTheRequest => seen(
+            record,
+            |r| r.phase == Phase::Expired,
+            |r| r.fingerprint = asked.fingerprint,
+        ),
+        Flaw::CutsRequestsShort => {
+            asked.fingerprint = Fingerprint::new(half(*asked.fingerprint.as_bytes()));
+            record.cloned()
+        }
+        Flaw::CutsOwnersShort => {
+            asked.owner.0 &= u128::from(u64::MAX);
+            record.cloned()
+        }
         Flaw::ForgetsItsOwner => seen(record, |_| true, |r| r.owner.0 ^= 1),
         Flaw::IgnoresArmInBegin => {
             asked.arm = false;
@@ -132,6 +189,10 @@ fn begin(
             Change::Put(Record { epoch: 0, ..next }),
             Begun::Acquired(Token { epoch: 0, ..token }),
         ),
+        (Flaw::KeepsTheFirstAccount, (Change::Put(next), begun)) => {
+            let tenant = record.map_or(next.tenant, |first| first.tenant);
+            (Change::Put(Record { tenant, ..next }), begun)
+        }
         (Flaw::WaiterDeletes, (_, begun @ Begun::InFlight { .. })) => (Change::Remove, begun),
         (_, answer) => answer,
     }
@@ -150,6 +211,13 @@ fn arm(
             rule::arm(alive.as_ref(), token, lease, now)
         }
         Flaw::ArmsOnce if record.is_some_and(|r| r.phase == Phase::Armed) => (Change::Keep, Held::Fenced),
+        Flaw::ArmsOnTheOldLease => match (record, rule::arm(record, token, lease, now)) {
+            (Some(before), (Change::Put(next), held)) => {
+                let lease_until = before.lease_until;
+                (Change::Put(Record { lease_until, ..next }), held)
+            }
+            (_, answer) => answer,
+        },
         _ => rule::arm(record, &holder(flaw, record, token), lease, now),
     }
 }
@@ -166,6 +234,11 @@ fn renew(
         rule::renew(record, &holder(flaw, record, token), lease, now),
     ) {
         (Flaw::RenewsNothing, (_, held)) => (Change::Keep, held),
+        (Flaw::RenewsForLongerOnly, (Change::Put(next), held))
+            if record.is_some_and(|before| before.lease_until > next.lease_until) =>
+        {
+            (Change::Keep, held)
+        }
         (Flaw::FencesLateRenewals, _) if record.is_some_and(|r| r.lease_until < now) => {
             (Change::Keep, Held::Fenced)
         }
@@ -176,6 +249,10 @@ fn renew(
 /// Who the store takes the caller for.
 fn holder(flaw: Flaw, record: Option<&Record>, token: &Token) -> Token {
     match (flaw, record) {
+        (Flaw::CutsOwnersShort, _) => Token {
+            owner: Owner(token.owner.0 & u128::from(u64::MAX)),
+            ..*token
+        },
         (Flaw::ForgetsTheFence, Some(record)) => Token {
             epoch: record.epoch,
             owner: record.owner,
@@ -200,6 +277,9 @@ fn settle(
             |r| r.phase == Phase::Completed,
             |r| r.phase = Phase::Armed,
         ),
+        Flaw::DoubtsItsOwnRelease if matches!(how, Settlement::Unknown(_)) => {
+            seen(record, |r| r.phase == Phase::Released, |r| r.phase = Phase::Armed)
+        }
         Flaw::LastErrorWins => seen(record, unknown, |r| r.doubt = Some(Doubt::OwnerLost)),
         _ => record.cloned(),
     };
@@ -343,8 +423,10 @@ impl IdempotencyStore for Flawed {
                 .map(|(key, record)| Unresolved::of(*key, record))
                 .collect();
             found.sort_by_key(|open| open.key);
-            if flaw == Flaw::ListsInNoOrder {
-                found.reverse();
+            match flaw {
+                Flaw::ListsInNoOrder => found.reverse(),
+                Flaw::ListsByAge => found.sort_by_key(|open| open.since),
+                _ => {}
             }
             found.truncate(usize::try_from(limit).unwrap());
             found
@@ -372,6 +454,11 @@ impl IdempotencyStore for Flawed {
             {
                 Change::Remove
             }
+            Flaw::CollectsReleased if record.phase == Phase::Released => Change::Remove,
+            Flaw::CollectsLapsed if record.phase == Phase::Prepared && record.lease_until < now => {
+                Change::Remove
+            }
+            Flaw::CollectsClaims if record.phase == Phase::Prepared => Change::Remove,
             Flaw::ForgetsAnswersEarly if record.phase == Phase::Completed => Change::Remove,
             Flaw::LeavesNoTombstone => match rule::collect(record, tombstone, now) {
                 Change::Put(_) => Change::Remove,

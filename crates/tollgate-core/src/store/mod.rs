@@ -16,6 +16,9 @@
 //! * A write that failed **says whether it may have happened** ([`StoreError::may_have_happened`]).
 //! * Time that decides anything (leases, windows, retention) is **the store's own**: the database's clock, the
 //!   server's `TIME`. Callers pass durations, and no instants but those that the store told them.
+//! * Times are kept **to the microsecond**. What is finer in a duration may be dropped, and what is too long for a store lasts as long as
+//!   it can.
+//! * What cannot be read is an **error** ([`StoreErrorKind::Unreadable`]), never absent: absent would run again.
 //! * No method has a default that promises less than the method.
 //!
 //! # Writing a store
@@ -24,7 +27,11 @@
 //! once, [`Boxed`] for drivers, a channel's receiver for a writer thread), state its [`Capabilities`] truthfully, and
 //! run `tollgate_testkit::conformance` over it. The decisions are pure functions in each port's `rule` module: a
 //! store that loads a record, asks the rule and writes the change back under one lock or transaction is right by
-//! construction. A store behind a server can have steps that wait at the same moment share a round trip: feature `together`.
+//! construction; each method of a port names its function. `tollgate_testkit` has such a store, whole and small, among its own tests
+//! (`tests/own_store`): records in a file, by the standard library alone. What no test can see are capabilities that are claimed and not
+//! there: whether a write outlives its process, only a test that opens the store anew can tell (`tollgate_testkit::histories::Trial`).
+//!
+//! A store behind a server can have steps that wait at the same moment share a round trip: feature `together`.
 
 pub mod audit;
 pub mod carry_over;

@@ -3,6 +3,7 @@
 use super::Trial;
 use super::pair::{Pair, seconds};
 use proptest::prelude::*;
+use std::sync::Arc;
 use tollgate_core::store::audit::AuditStore;
 use tollgate_core::store::memory::MemoryAudit;
 
@@ -43,7 +44,7 @@ where
     for step in steps {
         match step {
             Step::Append { chain, body } => {
-                both!(pair, append(CHAINS[chain], body.as_slice().into()));
+                both!(pair, append(CHAINS[chain], Arc::<[u8]>::from(body.as_slice())));
             }
             Step::Read { chain, after, limit } => {
                 both!(pair, read(CHAINS[chain], after, limit));

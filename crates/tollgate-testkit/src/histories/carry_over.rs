@@ -3,6 +3,7 @@
 use super::Trial;
 use super::pair::Pair;
 use proptest::prelude::*;
+use std::sync::Arc;
 use tollgate_core::store::carry_over::CarryOverStore;
 use tollgate_core::store::memory::MemoryCarryOver;
 
@@ -41,7 +42,7 @@ where
     for step in steps {
         match step {
             Step::Replace { run, seen, body } => {
-                both!(pair, replace(RUNS[run], seen, body.as_slice().into()));
+                both!(pair, replace(RUNS[run], seen, Arc::<[u8]>::from(body.as_slice())));
             }
             Step::Disturb(how) => pair.trial.disturb(how).await,
         }

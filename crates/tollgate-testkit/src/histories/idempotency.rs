@@ -177,7 +177,7 @@ where
         }
         Step::Unresolved { after, limit } => {
             both!(pair, unresolved(Some(RecordKey::new([after; 32])), limit));
-            both!(pair, unresolved(None, limit));
+            both!(pair, unresolved(None::<RecordKey>, limit));
         }
         Step::Wait(time) => pair.advance(seconds(time)).await,
         Step::SetBack(time) => pair.set_back(seconds(time)).await,

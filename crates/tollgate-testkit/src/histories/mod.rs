@@ -51,7 +51,8 @@ macro_rules! both {
     ($pair:expr, $method:ident($($argument:expr),*)) => {{
         let found = $pair.trial.store().$method($($argument),*).await;
         let expected = $pair.model.$method($($argument),*).await;
-        crate::histories::pair::same(stringify!($method), found, expected)?
+        let asked = [$(format!("{:?}", $argument)),*];
+        $pair.same(stringify!($method), &asked, found, expected)?
     }};
 }
 

@@ -11,12 +11,19 @@ pub(super) struct Pair<T, M> {
     pub(super) trial: T,
     pub(super) model: M,
     clock: ManualClock,
+    /// What was asked so far, when, and what both answered.
+    told: Vec<String>,
 }
 
 impl<T: Trial, M> Pair<T, M> {
     pub(super) async fn new(mut trial: T, model: M, clock: ManualClock) -> Self {
         trial.set_time(clock.now()).await;
-        Self { trial, model, clock }
+        Self {
+            trial,
+            model,
+            clock,
+            told: Vec::new(),
+        }
     }
 
     pub(super) async fn advance(&mut self, by: Duration) {
@@ -29,32 +36,35 @@ impl<T: Trial, M> Pair<T, M> {
         self.clock.set(self.clock.now().saturating_sub(by));
         self.trial.set_time(self.clock.now()).await;
     }
-}
 
-/// What both say.
-pub(super) fn same<T: Debug + PartialEq>(
-    method: &str,
-    found: Result<T, StoreError>,
-    expected: Result<T, StoreError>,
-) -> Result<T, TestCaseError> {
-    let (found, expected) = match (found, expected) {
-        (Ok(found), Ok(expected)) => (found, expected),
-        (Err(error), _) => {
-            return Err(TestCaseError::fail(format!(
-                "{method}: the store failed: {error:?}"
-            )));
-        }
-        (_, Err(error)) => {
-            return Err(TestCaseError::fail(format!(
-                "{method}: the model failed: {error:?}"
-            )));
-        }
-    };
-    if found == expected {
-        Ok(found)
-    } else {
+    /// What both say. If they differ: what was asked, and before that.
+    pub(super) fn same<A: Debug + PartialEq>(
+        &mut self,
+        method: &str,
+        asked: &[String],
+        found: Result<A, StoreError>,
+        expected: Result<A, StoreError>,
+    ) -> Result<A, TestCaseError> {
+        let call = format!("{method}({})", asked.join(", "));
+        let wrong = match (found, expected) {
+            (Ok(found), Ok(expected)) if found == expected => {
+                // what only looks says nothing that the next answers do not
+                if !matches!(method, "get" | "load" | "read" | "head" | "list") {
+                    self.told
+                        .push(format!("\n  {:?} {call}: {found:?}", self.clock.now()));
+                }
+                return Ok(found);
+            }
+            (Ok(found), Ok(expected)) => {
+                format!("{call} says\n  {found:?}\nand the rule says\n  {expected:?}")
+            }
+            (Err(error), _) => format!("{call}: the store failed: {error:?}"),
+            (_, Err(error)) => format!("{call}: the model failed: {error:?}"),
+        };
+        let told = self.told.concat();
         Err(TestCaseError::fail(format!(
-            "{method} says\n  {found:?}\nand the rule says\n  {expected:?}"
+            "{wrong}\nat {:?}, having been asked{told}",
+            self.clock.now()
         )))
     }
 }

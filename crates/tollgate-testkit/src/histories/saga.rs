@@ -1,7 +1,7 @@
 //! Saga journals.
 
 use super::Trial;
-use super::pair::{Pair, same, seconds};
+use super::pair::{Pair, seconds};
 use proptest::prelude::*;
 use proptest::sample::select;
 use std::sync::Arc;
@@ -125,10 +125,11 @@ where
     match what {
         What::Create { records, other_key } => {
             let new = new(saga, records, other_key);
+            let asked = [format!("{new:?}")];
             let found = pair.trial.store().create(new.clone()).await;
             let expected = pair.model.create(new).await;
             if found.is_ok() || expected.is_ok() {
-                same("create", found, expected)?;
+                pair.same("create", &asked, found, expected)?;
             }
         }
         What::Append {
@@ -154,7 +155,8 @@ where
             if let Ok(found) = &mut found {
                 found.sort_unstable_by_key(|journal| journal.id);
             }
-            same("claim", found, pair.model.claim(&names, LEASE, 100).await)?;
+            let expected = pair.model.claim(&names, LEASE, 100).await;
+            pair.same("claim", &[format!("{names:?}")], found, expected)?;
         }
         What::ClaimOne { lease } => {
             both!(pair, claim_one(id, seconds(lease)));

@@ -9,7 +9,7 @@
 //! use std::time::Duration;
 //! use tollgate_core::store::memory::MemoryIdempotency;
 //! use tollgate_core::ManualClock;
-//! use tollgate_testkit::operations::{self, Kind};
+//! use tollgate_testkit::operations;
 //!
 //! # #[tokio::main(flavor = "current_thread")] async fn main() {
 //! for operation in operations::idempotency::<MemoryIdempotency>() {
@@ -20,12 +20,12 @@
 //!     let answer = operation.ask(&store).await.unwrap();
 //!     // … here its answer is lost; and now it is repeated
 //!     let again = operation.ask(&store).await.unwrap();
-//!     if let Kind::Repeatable(done) = operation.kind {
-//!         assert!(again == answer || again.starts_with(done), "{}: {again}", operation.name);
-//!     }
+//!     assert!(operation.kind.found_done(&answer, &again), "{}: {answer}, and then {again}", operation.name);
 //! }
 //! # }
 //! ```
+//!
+//! A store that cannot be cloned is asked through an `Arc`, which is a store, too: `idempotency::<Arc<MyStore>>()`.
 
 mod others;
 mod records;
@@ -75,6 +75,26 @@ impl Kind {
     #[must_use]
     pub const fn writes(self) -> bool {
         matches!(self, Self::Repeatable(_) | Self::Once)
+    }
+}
+
+impl Kind {
+    /// Whether `again` is what somebody must be told who repeats the operation because `answer`, which it got the first time, was lost.
+    /// Always, for what is not [`Repeatable`](Self::Repeatable): nothing is promised of that.
+    ///
+    /// ```
+    /// use tollgate_testkit::operations::Kind;
+    ///
+    /// assert!(Kind::Repeatable("AlreadyApplied").found_done("Applied", "AlreadyApplied"));
+    /// assert!(Kind::Repeatable("").found_done("Held", "Held"));
+    /// assert!(!Kind::Repeatable("").found_done("Held", "Fenced"));
+    /// ```
+    #[must_use]
+    pub fn found_done(self, answer: &str, again: &str) -> bool {
+        match self {
+            Self::Repeatable(done) => again == answer || (!done.is_empty() && again.starts_with(done)),
+            Self::Once | Self::Finds | Self::Reads => true,
+        }
     }
 }
 

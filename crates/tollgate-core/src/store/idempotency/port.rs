@@ -22,7 +22,8 @@ pub trait IdempotencyStore: Send + Sync + 'static {
     /// What time it is by the store's own clock, the one that leases are measured by.
     fn now(&self) -> Self::Future<Timestamp>;
 
-    /// Claims a key, or says why not. See [`rule::begin_within`](super::rule::begin_within).
+    /// Claims a key, or says why not. See [`rule::begin_within`](super::rule::begin_within); what that counts, the tenant's unknown
+    /// outcomes, is read in the same step.
     fn begin(&self, begin: Begin) -> Self::Future<Begun>;
 
     /// Marks that the effect may happen from now on. See [`rule::arm`](super::rule::arm).
@@ -34,10 +35,10 @@ pub trait IdempotencyStore: Send + Sync + 'static {
     /// Writes how it ended; may be repeated until it is acknowledged. See [`rule::settle`](super::rule::settle).
     fn settle(&self, token: Token, settlement: &Settlement) -> Self::Future<Settled>;
 
-    /// Ends a doubt by evidence. See [`rule::resolve`](super::rule::resolve).
+    /// Ends a doubt by evidence, once, whoever else ends it at the same moment. See [`rule::resolve`](super::rule::resolve).
     fn resolve(&self, resolve: Resolve) -> Self::Future<Resolved>;
 
-    /// Reads a record.
+    /// Reads a record as it stands, and changes nothing: also one that has lapsed, or whose retention is over.
     fn get(&self, key: RecordKey) -> Self::Future<Option<Record>>;
 
     /// For a caller to whom [`begin`](Self::begin) said `InFlight`: answers once that may be over, because the claim was settled, was
@@ -52,14 +53,16 @@ pub trait IdempotencyStore: Send + Sync + 'static {
     }
 
     /// Up to `limit` keys whose outcome is open, by key, after `after`. `Armed` records are listed only once their
-    /// lease has lapsed.
+    /// lease has lapsed. See [`rule::is_unresolved`](super::rule::is_unresolved) and [`Unresolved::of`].
     fn unresolved(&self, after: Option<RecordKey>, limit: u32) -> Self::Future<Vec<Unresolved>>;
 
-    /// Turns up to `limit` armed records whose lease has lapsed into unknown ones. How many it was.
+    /// Turns up to `limit` armed records whose lease has lapsed into unknown ones, each in an atomic step. How many it was. See
+    /// [`rule::sweep`](super::rule::sweep).
     fn sweep(&self, limit: u32) -> Self::Future<u64>;
 
     /// Forgets up to `limit` answers whose retention is over, keeping a tombstone for `tombstone`; then forgets
-    /// tombstones. Never touches `Armed` and `Unknown`. How many records changed.
+    /// tombstones. Never touches `Armed` and `Unknown`, nor what still pins a key to its request. How many records changed. See
+    /// [`rule::collect`](super::rule::collect).
     fn collect(&self, tombstone: Duration, limit: u32) -> Self::Future<u64>;
 }
 

@@ -165,13 +165,16 @@ pub async fn a_doubt_counts_while_it_stands<S: IdempotencyStore>(subject: &Subje
     subject.pass(1).await;
     assert_eq!(counted(subject, OURS).await, 1, "not before the sweep");
     let repeat = ask!(store.begin(capped(subject, 2, OURS, 1)));
-    assert!(matches!(repeat, Begun::Unknown { .. }));
+    assert!(
+        matches!(repeat, Begun::Unknown { .. }),
+        "armed and lapsed: {repeat:?}"
+    );
     assert_eq!(counted(subject, OURS).await, 2, "or a repeat that met it");
     let swept = armed(subject, 3, OURS).await;
     subject.pass(1).await;
     assert_eq!(ask!(store.sweep(100)), 1);
-    assert_eq!(counted(subject, OURS).await, 3);
-    assert_eq!(counted(subject, THEIRS).await, 0);
+    assert_eq!(counted(subject, OURS).await, 3, "one settled, one met, one swept");
+    assert_eq!(counted(subject, THEIRS).await, 0, "none is theirs");
 
     settle(
         subject,
@@ -214,6 +217,7 @@ pub async fn a_doubt_counts_for_its_last_owner<S: IdempotencyStore>(subject: &Su
     }
     assert_eq!(
         (counted(subject, THEIRS).await, counted(subject, OURS).await),
-        (2, 0)
+        (2, 0),
+        "whose are the two doubts: their keys began as ours"
     );
 }

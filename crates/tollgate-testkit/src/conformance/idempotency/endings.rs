@@ -179,8 +179,13 @@ pub async fn evidence_ends_a_doubt_and_is_kept<S: IdempotencyStore>(subject: &Su
         let found = Resolution::Completed(answer(b"looked up"));
         let mut resolve = resolution(subject, token, found).await;
         resolve.evidence = evidence.clone();
-        assert_eq!(ask!(subject.store().resolve(resolve)), Resolved::Resolved);
         let number = token.key.as_bytes()[0];
+        let ended = ask!(subject.store().resolve(resolve));
+        assert_eq!(
+            ended,
+            Resolved::Resolved,
+            "1 swept, 2 lapsed, 3 unknown: {number}"
+        );
         let found = record(subject, number).await;
         assert_eq!((found.phase, found.evidence), (Phase::Completed, Some(evidence)));
         let again = ask!(subject.store().begin(begin(subject, number, 8)));

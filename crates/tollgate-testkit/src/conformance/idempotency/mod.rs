@@ -1,17 +1,20 @@
 //! What an idempotency store must keep: one key, at most one effect.
 //!
 //! The properties follow the life of a record: [`claims`] (begin, arm, renew: who may act), [`endings`] (settle, replay, resolve: what
-//! is known), [`upkeep`] (sweep, list, collect: what time does), [`caps`] (how many doubts one tenant may have), [`races`].
+//! is known), [`upkeep`] (sweep, list, collect: what time does), [`caps`] (how many doubts one tenant may have), [`form`] (what is
+//! kept, to the last byte and microsecond), [`races`].
 
 pub mod caps;
 pub mod claims;
 pub mod endings;
+pub mod form;
 pub mod races;
 pub mod upkeep;
 
 pub use caps::*;
 pub use claims::*;
 pub use endings::*;
+pub use form::*;
 pub use races::*;
 pub use upkeep::*;
 

@@ -45,6 +45,13 @@
 
 #[cfg(any(feature = "idempotency", feature = "webhook"))]
 mod batches;
+#[cfg(any(
+    feature = "audit",
+    feature = "idempotency",
+    feature = "rate_limit",
+    feature = "webhook"
+))]
+mod causes;
 mod gateway;
 pub mod guide;
 pub mod http;

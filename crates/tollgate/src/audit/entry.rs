@@ -33,6 +33,13 @@ pub struct Entry {
     /// On whose behalf: a keyed pseudonym.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub caller: Option<String>,
+    /// Under which record of an idempotency layer it ran, as 64 hex digits: what joins a payment's attempts, repeats and resolutions.
+    /// Never the client's key. None outside of such a layer, and for a saga's step.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub record: Option<String>,
+    /// At which epoch of that record.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub epoch: Option<u64>,
     /// What became of the money.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub effect: Option<Effect>,
@@ -80,6 +87,8 @@ impl Entry {
             attempt: 0,
             operation: operation.to_owned(),
             caller: None,
+            record: None,
+            epoch: None,
             effect: None,
             advice: None,
             blame: None,

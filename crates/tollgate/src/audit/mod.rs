@@ -37,8 +37,10 @@
 //! # What an entry holds
 //!
 //! One JSON object: `v`, `kind` (`intent`, `outcome`, `abandoned`), `call` (joins intent and outcome), `attempt`, `operation`, `caller` (a
-//! keyed pseudonym), and for an outcome `effect`, `advice`, `blame`, `took_us`. No bodies, no keys, no instruments, no card data. What operators and resolvers say about open keys goes to the same chain
-//! (`operation` is `resolve`), with a `resolution`: record, epoch, who, why, what, and what became of it.
+//! keyed pseudonym), `record` and `epoch` (under which claim of an idempotency layer), and for an outcome `effect`, `advice`, `blame`,
+//! `took_us`. No bodies, no keys, no instruments, no card data. What operators and resolvers say about open keys goes to the same chain
+//! (`operation` is `resolve`), with a `resolution`: record, epoch, who, why, what, and what became of it. The record joins the attempts
+//! of a payment, its repeats, and what was said about it.
 //!
 //! # When it acts
 //!

@@ -3,6 +3,7 @@
 use super::entry::Entry;
 use super::log::AuditLog;
 use super::open::Open;
+use crate::causes::Causes;
 use pin_project_lite::pin_project;
 use std::fmt;
 use std::pin::Pin;
@@ -11,7 +12,7 @@ use std::time::Duration;
 use tollgate_core::id::CallerId;
 use tollgate_core::protocol::{Answers, Requests};
 use tollgate_core::store::audit::AuditStore;
-use tollgate_core::{Rejection, RejectionKind};
+use tollgate_core::{KeyInForce, Rejection, RejectionKind};
 use tower_service::Service;
 
 /// The service that an [`AuditLayer`](super::AuditLayer) makes.
@@ -68,11 +69,16 @@ where
             };
         }
         let context = self.protocol.context(&req);
+        let claim = context
+            .and_then(|context| context.key.as_ref())
+            .and_then(KeyInForce::claim);
         let intent = Entry {
             attempt: context.map_or(0, |context| context.attempt),
             caller: context
                 .and_then(|context| context.caller.as_ref())
                 .map(|caller| self.log.pseudonym(CallerId::as_str(caller))),
+            record: claim.map(|claim| claim.key.to_hex()),
+            epoch: claim.map(|claim| claim.epoch),
             ..Entry::intent(self.log.next_call(), operation.name)
         };
         let clone = self.inner.clone();
@@ -99,7 +105,7 @@ where
     let open = match Open::intent(log, intent).await {
         Ok(open) => open,
         Err(error) => {
-            tracing::error!(target: "tollgate::audit", %error, "the intent was not taken: nothing was sent");
+            tracing::error!(target: "tollgate::audit", error = %Causes(&error), "the intent was not taken: nothing was sent");
             return protocol
                 .refuse(Rejection::new(RejectionKind::AuditUnavailable).after(Duration::from_secs(1)));
         }

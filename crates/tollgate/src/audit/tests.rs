@@ -1,6 +1,6 @@
 use super::*;
 use std::time::Duration;
-use tollgate_core::gateway::{Call, GetPayment, NewPayment, Sale};
+use tollgate_core::gateway::{Call, GetPayment, NewPayment, Payment, Sale};
 use tollgate_core::id::{CallerId, IdempotencyKey, InstrumentToken, MerchantReference, PaymentId};
 use tollgate_core::store::audit::AuditStore;
 use tollgate_core::store::memory::MemoryAudit;
@@ -127,4 +127,37 @@ async fn an_outcome_that_nobody_waits_for_is_written_all_the_same() {
     let entries = entries(&store).await;
     assert_eq!((entries.len(), entries[1].kind), (2, Kind::Outcome));
     assert_eq!(entries[1].effect, Some(Effect::Executed));
+}
+
+/// An auditor who asks what became of a payment joins its attempts and what was said about its outcome by the record.
+#[cfg(feature = "idempotency")]
+#[tokio::test]
+async fn calls_under_a_claim_name_its_record() {
+    use crate::idempotency::IdempotencyLayer;
+    use tollgate_core::store::idempotency::IdempotencyStore;
+    use tollgate_core::store::memory::MemoryIdempotency;
+
+    let (store, records) = (MemoryAudit::new(), MemoryIdempotency::new());
+    let gateway = service_fn(|_: Call<Sale>| async { Err::<Payment, _>(PaymentError::timeout("10 s")) });
+    let guard = IdempotencyLayer::dangerous_gateway(records.clone(), Secrets::ephemeral());
+    let guarded = guard.layer(log(store.clone()).layer(gateway));
+    assert!(guarded.oneshot(sale()).await.is_err());
+
+    let open = records.unresolved(None, 10).await.unwrap();
+    let of_claim = (Some(open[0].key.to_hex()), Some(1));
+    let told: Vec<_> = entries(&store)
+        .await
+        .into_iter()
+        .map(|entry| (entry.record, entry.epoch))
+        .collect();
+    assert_eq!(told, [of_claim.clone(), of_claim], "intent and outcome");
+}
+
+/// Entries of before there were records can be read.
+#[test]
+fn an_entry_without_a_record_reads() {
+    let old = r#"{"v":1,"kind":"intent","call":"6f13-0","attempt":0,"operation":"sale"}"#;
+    let entry: Entry = serde_json::from_str(old).unwrap();
+    assert_eq!((&entry.record, entry.epoch), (&None, None));
+    assert_eq!(entry.to_bytes()[..], *old.as_bytes());
 }

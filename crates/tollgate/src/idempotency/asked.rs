@@ -4,6 +4,7 @@ use super::config::WhileInFlight;
 use super::guard::{Guard, Terms};
 use super::run::Claimed;
 use super::wait::{Place, Wait};
+use crate::causes::Causes;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -118,7 +119,6 @@ impl<St: IdempotencyStore, Req> Asked<St, Req> {
     {
         let Terms { guard, config } = &*claimed.terms;
         let protocol = &guard.protocol;
-        let mut may_hold = false;
         let no = match begun {
             Ok(Begun::Acquired(token)) => return Some(Decision::Run(token)),
             Ok(Begun::Replay(completion)) => {
@@ -151,23 +151,27 @@ impl<St: IdempotencyStore, Req> Asked<St, Req> {
                         return None;
                     }
                 }
-                // perhaps the doubt is about this very begin: claimed, lost, and lapsed since
-                may_hold = self.lost;
                 Rejection::new(RejectionKind::OutcomeUnknown).after(Duration::from_secs(30))
             }
             Ok(Begun::Expired) => Rejection::new(RejectionKind::KeyExpired),
             Ok(Begun::TooManyOpen) => {
+                tracing::warn!(
+                    target: "tollgate::idempotency", tenant = ?self.begin.tenant,
+                    "a tenant has as many unknown outcomes as it may: its new keys are refused"
+                );
                 Rejection::new(RejectionKind::TooManyUnresolved).after(Duration::from_secs(30))
             }
             Err(error) => {
-                tracing::error!(target: "tollgate::idempotency", %error, "the store did not begin: nothing was sent");
-                may_hold = error.may_have_happened();
+                tracing::error!(target: "tollgate::idempotency", record = %self.begin.key, error = %Causes(&error), "the store did not begin: nothing was sent");
+                self.lost |= error.may_have_happened();
                 Rejection::new(RejectionKind::StoreUnavailable).after(Duration::from_secs(1))
             }
         };
-        tracing::info!(target: "tollgate::idempotency", code = no.kind().code(), "refused");
+        tracing::info!(target: "tollgate::idempotency", record = %self.begin.key, code = no.kind().code(), "refused");
         let answer = protocol.refuse(no);
-        Some(match may_hold {
+        // an answer that was lost may have been a claim, whatever was heard since: another's claim, another failure, or the doubt that
+        // this very begin left when it lapsed
+        Some(match self.lost {
             true => Decision::Lost(self.begin, answer),
             false => Decision::Answer(answer),
         })

@@ -80,7 +80,7 @@ async fn claim_of<St: IdempotencyStore, P>(
 /// doubt, which its owner alone knows to be none.
 async fn look_for_it<St: IdempotencyStore, P>(guard: &Guard<St, P>, begin: &Begin) -> Option<Token> {
     let Ok(_place) = guard.looking.try_acquire() else {
-        tracing::error!(target: "tollgate::idempotency", record = ?begin.key, "{LOST}: too many are looked for");
+        tracing::error!(target: "tollgate::idempotency", record = %begin.key, "{LOST}: too many are looked for");
         return None;
     };
     let (mut pause, mut looks) = (PAUSE, 0);
@@ -103,6 +103,6 @@ async fn look_for_it<St: IdempotencyStore, P>(guard: &Guard<St, P>, begin: &Begi
             return None; // what still comes after that is swept when its lease lapses
         }
     }
-    tracing::error!(target: "tollgate::idempotency", record = ?begin.key, "{LOST}: the store stays away");
+    tracing::error!(target: "tollgate::idempotency", record = %begin.key, "{LOST}: the store stays away");
     None
 }

@@ -2,6 +2,7 @@
 
 use super::guard::Guard;
 use super::resolve::{Ended, end};
+use crate::causes::Causes;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Handle;
@@ -46,7 +47,7 @@ where
             Ok(true) => {}
             Ok(false) => tokio::time::sleep(PAUSE).await,
             Err(error) => {
-                tracing::warn!(target: "tollgate::idempotency", %error, "the store did not answer to a look-up");
+                tracing::warn!(target: "tollgate::idempotency", record = %key, error = %Causes(&error), "the store did not answer to a look-up");
                 tokio::time::sleep(PAUSE).await;
             }
         }

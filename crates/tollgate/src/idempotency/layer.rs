@@ -9,6 +9,7 @@ use super::look_up::LookUp;
 use super::resolve::{Finding, pass};
 use super::running::RunningCall;
 use super::service::Idempotency;
+use crate::causes::Causes;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -193,7 +194,7 @@ impl<St: IdempotencyStore, P> IdempotencyLayer<St, P> {
                 }
                 Ok(_) => {}
                 Err(error) => {
-                    tracing::warn!(target: "tollgate::idempotency", %error, "the store did not list its open keys");
+                    tracing::warn!(target: "tollgate::idempotency", error = %Causes(&error), "the store did not list its open keys");
                 }
             }
             tokio::time::sleep(every).await;
@@ -235,7 +236,7 @@ impl<St: IdempotencyStore, P> IdempotencyLayer<St, P> {
         let left = self.running_calls();
         for call in &left {
             tracing::warn!(
-                target: "tollgate::idempotency", record = ?call.record, doing = call.doing.as_str(),
+                target: "tollgate::idempotency", record = %call.record, doing = call.doing.as_str(),
                 running_ms = call.running_for.as_millis(), "still running when the time to drain was over"
             );
         }

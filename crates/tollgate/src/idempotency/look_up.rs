@@ -1,5 +1,6 @@
 //! How doubts are ended, and which keys are being looked into just now.
 
+use super::caught::caught;
 use super::resolve::Finding;
 use std::collections::HashSet;
 use std::pin::Pin;
@@ -38,13 +39,18 @@ impl LookUp {
         &self.actor
     }
 
-    /// What a look finds, within [`LONGEST`].
+    /// What a look finds, within [`LONGEST`]. One that panics has found nothing: it must not end the task that looks for all the others.
     pub(super) async fn look(&self, open: Unresolved) -> Finding {
         let record = open.key;
-        if let Ok(finding) = timeout(LONGEST, (self.look)(open)).await {
-            return finding;
+        match timeout(LONGEST, caught(|| (self.look)(open))).await {
+            Ok(Ok(finding)) => return finding,
+            Ok(Err(_panic)) => {
+                tracing::error!(target: "tollgate::idempotency", %record, "a look-up panicked: its key stays open");
+            }
+            Err(_) => {
+                tracing::warn!(target: "tollgate::idempotency", %record, "a look-up took longer than a minute and was given up");
+            }
         }
-        tracing::warn!(target: "tollgate::idempotency", ?record, "a look-up took longer than a minute and was given up");
         Finding::StillOpen
     }
 

@@ -4,6 +4,7 @@ use super::ledger::{self, Failed, Ledger, Standing, Tell, Told};
 use super::open_keys::{OpenKeys, Seen};
 use super::resolve::{Finding, Resolution, pass};
 use crate::audit::{self, AuditLog, Entry, Open};
+use crate::causes::Causes;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -262,17 +263,33 @@ impl<St: IdempotencyStore> Doubts<St> {
         ruling: Ruling,
     ) -> Result<Ruled, NotResolved> {
         let (evidence, Seen { key, epoch, as_of }) = (operator.evidence(), seen);
+        let resolution = ruling.into();
+        let says = says(&resolution);
         tracing::warn!(
-            target: "tollgate::idempotency", record = ?key, epoch, actor = &*evidence.actor, reason = &*evidence.reason,
+            target: "tollgate::idempotency", record = %key, epoch, says, actor = &*evidence.actor, reason = &*evidence.reason,
             "a person resolves"
         );
         let asked = Resolve {
             key,
             epoch,
             as_of,
-            resolution: ruling.into(),
+            resolution,
             evidence,
         };
+        let ruled = self.ruled(asked).await;
+        match &ruled {
+            Ok(_) => {
+                tracing::warn!(target: "tollgate::idempotency", record = %key, epoch, says, "a ruling stands")
+            }
+            Err(no) => tracing::warn!(
+                target: "tollgate::idempotency", record = %key, epoch, says, error = %Causes(no), "a ruling was not taken"
+            ),
+        }
+        ruled
+    }
+
+    async fn ruled(&self, asked: Resolve) -> Result<Ruled, NotResolved> {
+        let (key, epoch) = (asked.key, asked.epoch);
         match ledger::resolve(&self.store, &self.ledger, asked).await {
             Ok((Resolved::Resolved, receipts)) => Ok(Ruled {
                 intent: receipts.intent.unwrap_or(Receipt::START),

@@ -5,6 +5,7 @@
 
 use super::caught::caught;
 use super::guard::Terms;
+use crate::causes::Causes;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -39,7 +40,7 @@ impl Renewal {
             && let Poll::Ready(ended) = running.as_mut().poll(cx)
         {
             if ended.is_err() {
-                tracing::error!(target: "tollgate::idempotency", record = ?token.key, "the renewal panicked: the lease of a running call will lapse");
+                tracing::error!(target: "tollgate::idempotency", record = %token.key, "the renewal panicked: the lease of a running call will lapse");
             }
             *self = Self::Ended;
         }
@@ -61,15 +62,15 @@ async fn renew<St: IdempotencyStore, P>(terms: Arc<Terms<St, P>>, token: Token) 
             Ok(Ok(Held::Held)) => lease / 3,
             // its own settlement may have come first; if somebody else decided, that settlement will hear of it
             Ok(Ok(Held::Fenced)) => {
-                tracing::debug!(target: "tollgate::idempotency", record = ?token.key, "a running call holds its claim no more");
+                tracing::debug!(target: "tollgate::idempotency", record = %token.key, "a running call holds its claim no more");
                 return;
             }
             Ok(Err(error)) => {
-                tracing::warn!(target: "tollgate::idempotency", record = ?token.key, %error, "the lease of a running call was not renewed");
+                tracing::warn!(target: "tollgate::idempotency", record = %token.key, error = %Causes(&error), "the lease of a running call was not renewed");
                 lease / 12
             }
             Err(_) => {
-                tracing::warn!(target: "tollgate::idempotency", record = ?token.key, "the store did not say whether it renewed the lease of a running call");
+                tracing::warn!(target: "tollgate::idempotency", record = %token.key, "the store did not say whether it renewed the lease of a running call");
                 lease / 12
             }
         };

@@ -2,6 +2,7 @@
 
 use super::ledger::{self, Failed, Ledger};
 use super::open_keys::{Backlog, OpenKeys};
+use crate::causes::Causes;
 use std::sync::Arc;
 use std::time::Duration;
 use tollgate_core::protocol::Replays;
@@ -156,7 +157,7 @@ pub(super) async fn end<St: IdempotencyStore>(
         Err(Failed::Store(error)) => return Err(error),
         Err(Failed::Audit(error)) => {
             tracing::error!(
-                target: "tollgate::idempotency", record = ?open.key, %error,
+                target: "tollgate::idempotency", record = %open.key, error = %Causes(&error),
                 "the audit log did not take a finding: the key stays open"
             );
             return Ok(Ended::Open);
@@ -165,7 +166,7 @@ pub(super) async fn end<St: IdempotencyStore>(
     match resolved {
         Resolved::Resolved => {
             tracing::info!(
-                target: "tollgate::idempotency", record = ?open.key, epoch = open.epoch,
+                target: "tollgate::idempotency", record = %open.key, epoch = open.epoch,
                 actor = &*evidence.actor, reason = &*evidence.reason, "resolved"
             );
             Ok(ended)

@@ -5,6 +5,7 @@ use super::config::{ArmPolicy, IdempotencyConfig};
 use super::guard::{Guard, Terms};
 use super::renewal::Renewal;
 use super::running::Doing;
+use crate::causes::Causes;
 use std::future::poll_fn;
 use std::panic::resume_unwind;
 use std::pin::{Pin, pin};
@@ -106,7 +107,7 @@ where
             }
         };
         let Ok(answer) = caught(send).await else {
-            tracing::error!(target: "tollgate::idempotency", record = ?token.key, "the guarded call panicked: outcome unknown");
+            tracing::error!(target: "tollgate::idempotency", record = %token.key, "the guarded call panicked: outcome unknown");
             let settlement = match is_rolled_back(&key, config) {
                 true => Settlement::Released,
                 false => Settlement::Unknown(Doubt::Panicked),
@@ -114,7 +115,8 @@ where
             settle(terms, token, settlement).await;
             return protocol.in_doubt(None);
         };
-        let last = protocol.judge(&answer).effect;
+        let verdict = protocol.judge(&answer);
+        let last = verdict.effect;
         match key.ledger().total(last) {
             total @ (Effect::Executed | Effect::Declined) => {
                 // what became of it is known, also when its answer breaks while it is read
@@ -139,7 +141,7 @@ where
                 answer
             }
             Effect::Unknown => {
-                tracing::warn!(target: "tollgate::idempotency", record = ?token.key, epoch = token.epoch, "outcome unknown");
+                tracing::warn!(target: "tollgate::idempotency", record = %token.key, epoch = token.epoch, blame = verdict.blame.as_str(), "outcome unknown");
                 settle(terms, token, Settlement::Unknown(Doubt::AnswerInDoubt)).await;
                 // the last attempt may say "not sent" where the sum says otherwise: do not repeat the lie
                 protocol.in_doubt((last == Effect::Unknown).then_some(answer))
@@ -230,7 +232,7 @@ async fn arm<St: IdempotencyStore, P>(
         Ok(Held::Held) => Ok(()),
         Ok(Held::Fenced) => Err(NotHeld::because(RejectionKind::KeyInFlight, false)),
         Err(error) => {
-            tracing::error!(target: "tollgate::idempotency", %error, "the store did not arm: nothing was sent");
+            tracing::error!(target: "tollgate::idempotency", record = %token.key, error = %Causes(&error), "the store did not arm: nothing was sent");
             Err(NotHeld::because(RejectionKind::StoreUnavailable, true))
         }
     }
@@ -270,7 +272,7 @@ pub(super) fn settle<'c, St: IdempotencyStore, P: Send + Sync + 'static>(
                 true
             }
             Err(error) => {
-                tracing::warn!(target: "tollgate::idempotency", %error, "the store did not settle; trying again");
+                tracing::warn!(target: "tollgate::idempotency", record = %token.key, error = %Causes(&error), "the store did not settle; trying again");
                 // in a box: every call would carry its timers along
                 Box::pin(settle_patiently(terms, *token, settlement)).await
             }
@@ -291,7 +293,7 @@ async fn settle_patiently<St: IdempotencyStore, P: Send + Sync + 'static>(
     {
         return true;
     }
-    tracing::error!(target: "tollgate::idempotency", record = ?token.key, "the answer is told before it is stored");
+    tracing::error!(target: "tollgate::idempotency", record = %token.key, "the answer is told before it is stored");
     let terms = Arc::clone(terms);
     let tracker = terms.guard.running.tracker.clone();
     tracker.spawn(async move {
@@ -320,7 +322,7 @@ async fn settle_with_retries<St: IdempotencyStore, P>(
         wait = (wait * 2).min(Duration::from_secs(5));
     }
     tracing::error!(
-        target: "tollgate::idempotency", record = ?token.key,
+        target: "tollgate::idempotency", record = %token.key,
         "given up writing the outcome: the record stays armed and becomes unknown when its lease lapses"
     );
 }
@@ -330,18 +332,18 @@ fn report(token: &Token, settlement: &Settlement, settled: Settled, arm: ArmPoli
     let by_handler = arm == ArmPolicy::InTransaction;
     match settled {
         Settled::Applied if by_handler && is_executed(settlement) => tracing::error!(
-            target: "tollgate::idempotency", record = ?token.key,
+            target: "tollgate::idempotency", record = %token.key,
             "the handler did not settle in its transaction: its rows and its answer did not commit together"
         ),
         Settled::Applied | Settled::AlreadyApplied => {}
         // the handler did it, and its answer to us was lost or was dressed up on its way here
         Settled::Fenced(Phase::Completed) if by_handler => {}
         Settled::Fenced(phase) => tracing::error!(
-            target: "tollgate::idempotency", record = ?token.key, ?settlement, ?phase,
+            target: "tollgate::idempotency", record = %token.key, ?settlement, ?phase,
             "the outcome was decided by somebody else: reconcile this key"
         ),
         Settled::Gone => tracing::error!(
-            target: "tollgate::idempotency", record = ?token.key, ?settlement, "the record of a running call is gone"
+            target: "tollgate::idempotency", record = %token.key, ?settlement, "the record of a running call is gone"
         ),
     }
 }

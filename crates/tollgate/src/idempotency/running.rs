@@ -56,7 +56,7 @@ impl fmt::Display for RunningCall {
         } = self;
         write!(
             f,
-            "{record:?} {} for {} ms",
+            "{record} {} for {} ms",
             doing.as_str(),
             running_for.as_millis()
         )

@@ -2,6 +2,7 @@
 
 use super::open_keys::Backlog;
 use crate::batches::Batches;
+use crate::causes::Causes;
 use crate::spread::Spread;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -141,7 +142,7 @@ impl Upkeep {
                 }
             }
             Err(error) => {
-                tracing::warn!(target: "tollgate::idempotency", %error, "the store did not answer to its upkeep");
+                tracing::warn!(target: "tollgate::idempotency", error = %Causes(&error), "the store did not answer to its upkeep");
             }
         }
     }

@@ -1,6 +1,7 @@
 //! How a repeat waits for the first call to end: until the store tells, or until it is time to ask again.
 
 use super::config::IdempotencyConfig;
+use crate::causes::Causes;
 use pin_project_lite::pin_project;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -88,7 +89,7 @@ impl<C: Future<Output = Result<(), StoreError>> + Unpin> Future for Wait<C> {
             match Pin::new(told).poll(cx) {
                 Poll::Ready(Ok(())) => return Poll::Ready(()),
                 Poll::Ready(Err(error)) => {
-                    tracing::debug!(target: "tollgate::idempotency", %error, "the store does not tell: asking");
+                    tracing::debug!(target: "tollgate::idempotency", error = %Causes(&error), "the store does not tell: asking");
                     *this.told = None;
                     this.sleep.as_mut().reset(soon(*this.look_again, *this.until));
                 }

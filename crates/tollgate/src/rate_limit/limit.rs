@@ -1,5 +1,6 @@
 //! Where the units are counted: in one word of this process, or in a store.
 
+use crate::causes::Causes;
 use std::fmt;
 use std::future::Ready;
 use std::pin::Pin;
@@ -197,7 +198,7 @@ impl<F: Future<Output = Result<Taken, StoreError>> + Unpin> Future for StoredLim
             Ok(Taken::Granted { .. }) => Ok(()),
             Ok(Taken::Refused { retry_after, .. }) => Err(Refused::For(retry_after)),
             Err(error) => {
-                tracing::warn!(target: "tollgate::rate_limit", %error, "the store that counts does not answer");
+                tracing::warn!(target: "tollgate::rate_limit", error = %Causes(&error), "the store that counts does not answer");
                 match &self.down {
                     StoreDown::Refuse => Err(Refused::StoreDown),
                     StoreDown::GoBy(local) => local.take(self.cost),

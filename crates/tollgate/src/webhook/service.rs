@@ -2,6 +2,7 @@
 
 use super::config::Shared;
 use super::scheme::{Scheme, Signed, window};
+use crate::causes::Causes;
 use crate::http::problem::problem;
 use crate::http::{ReadBody, ReadOutcome, Rebuild};
 use bytes::Bytes;
@@ -193,7 +194,7 @@ async fn commit<C, St: DedupStore>(shared: &Shared<C, St>, ticket: Ticket) -> Re
     for _ in 0..5 {
         match shared.store.commit(ticket, shared.config.retention).await {
             Err(error) => {
-                tracing::warn!(target: "tollgate::webhook", %error, "not recorded as done; trying again")
+                tracing::warn!(target: "tollgate::webhook", error = %Causes(&error), "not recorded as done; trying again")
             }
             committed => return committed,
         }
@@ -265,7 +266,7 @@ async fn claim<C, St: DedupStore>(shared: &Shared<C, St>, verified: &Verified) -
         lease: shared.config.lease,
     };
     shared.store.claim(claim).await.map_err(|error| {
-        tracing::error!(target: "tollgate::webhook", %error, "the store does not answer: the event was not processed");
+        tracing::error!(target: "tollgate::webhook", error = %Causes(&error), "the store does not answer: the event was not processed");
         Rejection::new(RejectionKind::StoreUnavailable).after(Duration::from_secs(5))
     })
 }

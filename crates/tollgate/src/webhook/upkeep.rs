@@ -1,6 +1,7 @@
 //! What a store of events needs from time to time: those whose retention is over forgotten.
 
 use crate::batches::Batches;
+use crate::causes::Causes;
 use crate::spread::Spread;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -128,7 +129,7 @@ fn tell(pass: Result<UpkeepPass, StoreError>) {
             tracing::warn!(target: "tollgate::webhook", forgotten, all = false, "forgot as many events as a pass may; the next one goes on");
         }
         Err(error) => {
-            tracing::warn!(target: "tollgate::webhook", %error, "the store did not answer to its upkeep");
+            tracing::warn!(target: "tollgate::webhook", error = %Causes(&error), "the store did not answer to its upkeep");
         }
     }
 }

@@ -59,6 +59,13 @@ hashes! {
     Fingerprint;
 }
 
+/// As [`to_hex`](Self::to_hex): whole, so that whoever finds it in a log can show the record.
+impl fmt::Display for RecordKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.to_hex())
+    }
+}
+
 /// Who began: random, made by the client of the store, so that a begin whose answer was lost can be recognised.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Owner(pub u128);

@@ -51,7 +51,7 @@ async fn drain_names_what_is_left_and_since_when() {
     let told = still.to_string();
     assert!(
         told.starts_with("2 guarded calls were still running")
-            && told.contains(&format!("{:?} calling for 13", record(&secrets, "first")))
+            && told.contains(&format!("{} calling for 13", record(&secrets, "first")))
             && !told.contains("first"),
         "the record is named, never the client's key: {told}"
     );

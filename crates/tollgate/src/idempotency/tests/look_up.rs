@@ -153,3 +153,34 @@ async fn in_the_background_a_look_that_hangs_is_given_up() {
     assert_eq!(store.unresolved(None, 10).await.unwrap(), []);
     task.abort();
 }
+
+/// One key whose look panics must not end the task that looks for all the others.
+#[tokio::test(start_paused = true)]
+async fn the_background_goes_on_after_a_look_that_panics() {
+    let (store, _) = store();
+    let first = Arc::new(Mutex::new(None));
+    let poison = Arc::clone(&first);
+    let layer = layer(store.clone()).resolver("test", move |open: Unresolved| {
+        let panics = *poison.lock().unwrap().get_or_insert(open.key) == open.key;
+        async move {
+            assert!(!panics, "a bug in the look-up");
+            found().await
+        }
+    });
+    let gateway = Gateway::new(|_, _| Scripted::Book(Err(PaymentError::connection_lost("reset"))));
+    let service = layer.layer(gateway);
+    for key in ["a", "b", "c"] {
+        assert!(service.clone().oneshot(sale(key, 100)).await.is_err());
+    }
+    let task = tokio::spawn(layer.keep_resolving(Duration::from_secs(60)));
+    sleep(Duration::from_secs(90)).await;
+    assert!(!task.is_finished(), "it looks for as long as the process lives");
+    let open: Vec<_> = store
+        .unresolved(None, 10)
+        .await
+        .unwrap()
+        .into_iter()
+        .map(|open| open.key)
+        .collect();
+    assert_eq!(open, Vec::from_iter(*first.lock().unwrap()));
+}

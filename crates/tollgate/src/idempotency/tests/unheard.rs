@@ -12,9 +12,16 @@ use tower::{Layer, ServiceExt};
 const TAKES: Duration = Duration::from_secs(10);
 const LEASE: Duration = Duration::from_secs(60);
 
-/// What becomes of a begin: it is done at once and answered later, or its answer is lost by then, or it never comes to the store.
-fn fates() -> [Fault; 3] {
-    [Fault::NONE, When::After.into(), When::BeforeInDoubt.into()].map(|fate| fate.heard_after(TAKES))
+/// What becomes of a begin: it is done at once and answered later, or its answer is lost by then, or it never comes to the store, which
+/// the store knows or not.
+fn fates() -> [Fault; 4] {
+    let fates = [
+        Fault::NONE,
+        When::After.into(),
+        When::BeforeInDoubt.into(),
+        When::Before.into(),
+    ];
+    fates.map(|fate| fate.heard_after(TAKES))
 }
 
 /// A layer over the store, with a lease of a minute.
@@ -98,6 +105,21 @@ async fn a_claim_of_which_nobody_heard_is_given_back() {
         assert!(service.oneshot(sale("k", 100)).await.is_ok());
         assert_eq!((gateway.calls(), gateway.booked()), (1, 1));
     }
+}
+
+/// As above, where asking again fails for certain: that failure says nothing of the begin whose answer was lost.
+#[tokio::test(start_paused = true)]
+async fn a_certain_failure_does_not_hide_the_doubt_before_it() {
+    let (inner, _) = store();
+    let store = Faulty::new(inner.clone()).failing_at("begin", [When::After, When::Before]);
+    let gateway = Gateway::booking();
+    let layer = IdempotencyLayer::dangerous_gateway(store, Secrets::ephemeral());
+    let service = layer.layer(gateway.clone());
+    let error = service.clone().oneshot(sale("k", 100)).await.unwrap_err();
+    assert_eq!(error.code(), Some("store-unavailable"));
+    layer.drain(Duration::from_secs(60)).await.unwrap();
+    assert!(service.oneshot(sale("k", 100)).await.is_ok());
+    assert_eq!((gateway.calls(), gateway.booked()), (1, 1));
 }
 
 /// As above, for a caller that goes away before the loss is known.

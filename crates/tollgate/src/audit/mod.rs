@@ -50,7 +50,8 @@
 //!
 //! # If dropped
 //!
-//! Between intent and outcome, an `abandoned` entry is written in a task. Without a runtime the lone intent is what tells.
+//! Between intent and outcome, an `abandoned` entry is written in a task. Without a runtime the lone intent is what tells. Before the
+//! process ends, call [`AuditLog::drain`]: it waits for what is written in tasks.
 
 mod entry;
 mod layer;
@@ -62,7 +63,7 @@ mod tests;
 
 pub use entry::{Entry, Kind, Resolution};
 pub use layer::AuditLayer;
-pub use log::AuditLog;
+pub use log::{AuditLog, StillWriting};
 #[cfg(feature = "idempotency")]
 pub(crate) use open::Open;
 pub use service::{Audit, AuditFuture};

@@ -161,3 +161,27 @@ fn an_entry_without_a_record_reads() {
     assert_eq!((&entry.record, entry.epoch), (&None, None));
     assert_eq!(entry.to_bytes()[..], *old.as_bytes());
 }
+
+/// The log was away when the outcome came: whoever shuts down waits until it is back, or hears how many outcomes are cut off.
+#[tokio::test(start_paused = true)]
+async fn drains_what_is_written_in_the_background() {
+    let store = MemoryAudit::new();
+    let failing = Faulty::new(store.clone()).failing_at(
+        "append",
+        [Fault::NONE].into_iter().chain([When::Before.into(); 4]),
+    );
+    let log = AuditLog::new(failing, "payments", Secrets::ephemeral());
+    let gateway = service_fn(|_: Call<Sale>| async { Ok::<_, PaymentError>(()) });
+    AuditLayer::gateway(log.clone())
+        .layer(gateway)
+        .oneshot(sale())
+        .await
+        .unwrap();
+
+    let left = log.drain(Duration::from_millis(1)).await;
+    assert_eq!(left, Err(StillWriting { outcomes: 1 }));
+    assert_eq!(entries(&store).await.len(), 1, "the intent alone");
+    assert_eq!(log.drain(Duration::from_secs(60)).await, Ok(()));
+    assert_eq!(entries(&store).await.len(), 2);
+    assert_eq!(log.lost_outcomes(), 0);
+}

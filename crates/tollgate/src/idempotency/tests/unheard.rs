@@ -12,16 +12,9 @@ use tower::{Layer, ServiceExt};
 const TAKES: Duration = Duration::from_secs(10);
 const LEASE: Duration = Duration::from_secs(60);
 
-/// What becomes of a begin: it is done at once and answered later, or its answer is lost by then, or it never comes to the store, which
-/// the store knows or not.
-fn fates() -> [Fault; 4] {
-    let fates = [
-        Fault::NONE,
-        When::After.into(),
-        When::BeforeInDoubt.into(),
-        When::Before.into(),
-    ];
-    fates.map(|fate| fate.heard_after(TAKES))
+/// What becomes of a begin: it is done at once and answered later, or its answer is lost by then, or it never comes to the store.
+fn fates() -> [Fault; 3] {
+    [Fault::NONE, When::After.into(), When::BeforeInDoubt.into()].map(|fate| fate.heard_after(TAKES))
 }
 
 /// A layer over the store, with a lease of a minute.

@@ -101,11 +101,11 @@ pub async fn run(args: RoleArgs) -> Result<(), Error> {
     axum::serve(listener, app)
         .with_graceful_shutdown(asked_to_stop())
         .await?;
-    // charges whose callers went away still run: nothing is cut
+    // charges whose callers went away still run: nothing is cut, and whatever one says, the others are waited for too
     let patience = Duration::from_secs(10);
-    shop.acquirer.drain(patience).await?;
-    guard.drain(patience).await?;
+    let left = [shop.acquirer.drain(patience).await, guard.drain(patience).await];
     shop.orders.drain(patience).await;
+    left.into_iter().collect::<Result<(), _>>()?;
     Ok(())
 }
 

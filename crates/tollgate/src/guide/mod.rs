@@ -7,7 +7,7 @@
 //! | [`settings`] | every default, and why |
 //! | [`stores`] | which store guards what, and what each can lose |
 //! | [`model`] | how the promise is proved: a model, its controls and limits, and every interleaving |
-//! | [`operations`] | doubts and operators, upkeep, sealing, shutdown, crashes, audits |
+//! | [`operations`] | doubts and operators, one payment, log lines, upkeep, sealing, shutdown, deploys, crashes, audits |
 //! | [`conformance`] | does a server, any server, honour `Idempotency-Key`? |
 //! | [`speed`] | what a guarded call costs, beside the peers and beside each store's own ceiling |
 //! | [`proof`] | what was done to it, what came of that, and what that does not prove |
@@ -16,7 +16,12 @@
 pub mod conformance {}
 #[doc = include_str!("model.md")]
 pub mod model {}
-#[doc = include_str!("operations.md")]
+// its example runs, and needs both
+#[cfg_attr(all(feature = "audit", feature = "idempotency"), doc = include_str!("operations.md"))]
+#[cfg_attr(
+    not(all(feature = "audit", feature = "idempotency")),
+    doc = "What operators do: with the features `audit` and `idempotency`."
+)]
 pub mod operations {}
 #[doc = include_str!("ordering.md")]
 pub mod ordering {}

@@ -162,7 +162,10 @@ impl<St: IdempotencyStore, Req> Asked<St, Req> {
                 Rejection::new(RejectionKind::TooManyUnresolved).after(Duration::from_secs(30))
             }
             Err(error) => {
-                tracing::error!(target: "tollgate::idempotency", record = %self.begin.key, error = %Causes(&error), "the store did not begin: nothing was sent");
+                tracing::error!(
+                    target: "tollgate::idempotency", record = %self.begin.key, error = %Causes(&error),
+                    "the store did not begin: nothing was sent"
+                );
                 self.lost |= error.may_have_happened();
                 Rejection::new(RejectionKind::StoreUnavailable).after(Duration::from_secs(1))
             }

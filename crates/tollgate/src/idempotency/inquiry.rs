@@ -47,7 +47,10 @@ where
             Ok(true) => {}
             Ok(false) => tokio::time::sleep(PAUSE).await,
             Err(error) => {
-                tracing::warn!(target: "tollgate::idempotency", record = %key, error = %Causes(&error), "the store did not answer to a look-up");
+                tracing::warn!(
+                    target: "tollgate::idempotency", record = %key, error = %Causes(&error),
+                    "the store did not answer to a look-up"
+                );
                 tokio::time::sleep(PAUSE).await;
             }
         }

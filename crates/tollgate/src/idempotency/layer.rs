@@ -194,7 +194,10 @@ impl<St: IdempotencyStore, P> IdempotencyLayer<St, P> {
                 }
                 Ok(_) => {}
                 Err(error) => {
-                    tracing::warn!(target: "tollgate::idempotency", error = %Causes(&error), "the store did not list its open keys");
+                    tracing::warn!(
+                        target: "tollgate::idempotency", error = %Causes(&error),
+                        "the store did not list its open keys"
+                    );
                 }
             }
             tokio::time::sleep(every).await;

@@ -148,6 +148,8 @@ mod gateway;
 mod give_back;
 mod guard;
 mod http;
+#[cfg(feature = "audit")]
+mod in_audit;
 mod inquiry;
 mod layer;
 mod ledger;

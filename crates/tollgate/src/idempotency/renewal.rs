@@ -40,7 +40,10 @@ impl Renewal {
             && let Poll::Ready(ended) = running.as_mut().poll(cx)
         {
             if ended.is_err() {
-                tracing::error!(target: "tollgate::idempotency", record = %token.key, "the renewal panicked: the lease of a running call will lapse");
+                tracing::error!(
+                    target: "tollgate::idempotency", record = %token.key,
+                    "the renewal panicked: the lease of a running call will lapse"
+                );
             }
             *self = Self::Ended;
         }
@@ -66,11 +69,17 @@ async fn renew<St: IdempotencyStore, P>(terms: Arc<Terms<St, P>>, token: Token) 
                 return;
             }
             Ok(Err(error)) => {
-                tracing::warn!(target: "tollgate::idempotency", record = %token.key, error = %Causes(&error), "the lease of a running call was not renewed");
+                tracing::warn!(
+                    target: "tollgate::idempotency", record = %token.key, error = %Causes(&error),
+                    "the lease of a running call was not renewed"
+                );
                 lease / 12
             }
             Err(_) => {
-                tracing::warn!(target: "tollgate::idempotency", record = %token.key, "the store did not say whether it renewed the lease of a running call");
+                tracing::warn!(
+                    target: "tollgate::idempotency", record = %token.key,
+                    "the store did not say whether it renewed the lease of a running call"
+                );
                 lease / 12
             }
         };

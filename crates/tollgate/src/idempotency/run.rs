@@ -141,7 +141,10 @@ where
                 answer
             }
             Effect::Unknown => {
-                tracing::warn!(target: "tollgate::idempotency", record = %token.key, epoch = token.epoch, blame = verdict.blame.as_str(), "outcome unknown");
+                tracing::warn!(
+                    target: "tollgate::idempotency", record = %token.key, epoch = token.epoch, blame = verdict.blame.as_str(),
+                    "outcome unknown"
+                );
                 settle(terms, token, Settlement::Unknown(Doubt::AnswerInDoubt)).await;
                 // the last attempt may say "not sent" where the sum says otherwise: do not repeat the lie
                 protocol.in_doubt((last == Effect::Unknown).then_some(answer))
@@ -232,7 +235,10 @@ async fn arm<St: IdempotencyStore, P>(
         Ok(Held::Held) => Ok(()),
         Ok(Held::Fenced) => Err(NotHeld::because(RejectionKind::KeyInFlight, false)),
         Err(error) => {
-            tracing::error!(target: "tollgate::idempotency", record = %token.key, error = %Causes(&error), "the store did not arm: nothing was sent");
+            tracing::error!(
+                target: "tollgate::idempotency", record = %token.key, error = %Causes(&error),
+                "the store did not arm: nothing was sent"
+            );
             Err(NotHeld::because(RejectionKind::StoreUnavailable, true))
         }
     }
@@ -272,7 +278,10 @@ pub(super) fn settle<'c, St: IdempotencyStore, P: Send + Sync + 'static>(
                 true
             }
             Err(error) => {
-                tracing::warn!(target: "tollgate::idempotency", record = %token.key, error = %Causes(&error), "the store did not settle; trying again");
+                tracing::warn!(
+                    target: "tollgate::idempotency", record = %token.key, error = %Causes(&error),
+                    "the store did not settle; trying again"
+                );
                 // in a box: every call would carry its timers along
                 Box::pin(settle_patiently(terms, *token, settlement)).await
             }

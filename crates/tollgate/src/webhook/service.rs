@@ -266,7 +266,10 @@ async fn claim<C, St: DedupStore>(shared: &Shared<C, St>, verified: &Verified) -
         lease: shared.config.lease,
     };
     shared.store.claim(claim).await.map_err(|error| {
-        tracing::error!(target: "tollgate::webhook", error = %Causes(&error), "the store does not answer: the event was not processed");
+        tracing::error!(
+            target: "tollgate::webhook", error = %Causes(&error),
+            "the store does not answer: the event was not processed"
+        );
         Rejection::new(RejectionKind::StoreUnavailable).after(Duration::from_secs(5))
     })
 }

@@ -126,7 +126,10 @@ fn tell(pass: Result<UpkeepPass, StoreError>) {
             forgotten,
             all: false,
         }) => {
-            tracing::warn!(target: "tollgate::webhook", forgotten, all = false, "forgot as many events as a pass may; the next one goes on");
+            tracing::warn!(
+                target: "tollgate::webhook", forgotten, all = false,
+                "forgot as many events as a pass may; the next one goes on"
+            );
         }
         Err(error) => {
             tracing::warn!(target: "tollgate::webhook", error = %Causes(&error), "the store did not answer to its upkeep");

@@ -325,6 +325,7 @@ fn the_owners_proof_beats_a_wrong_absence() {
 fn a_record_key_survives_being_written_down() {
     let key = RecordKey::new(std::array::from_fn(|at| u8::try_from(at * 8).unwrap() ^ 0xa5));
     assert_eq!(RecordKey::from_hex(&key.to_hex()), Some(key));
+    assert_eq!(key.to_string(), key.to_hex(), "a log names it whole");
     assert_eq!(RecordKey::from_hex(&key.to_hex().to_uppercase()), Some(key));
     let hex = key.to_hex();
     for bad in [

@@ -8,7 +8,8 @@
 //! | [`operations`] | every operation of every port with what stands before it, for tests that lose something in the middle of each |
 //! | [`gateway`] | a scripted gateway with a ledger of its own: what money really moved |
 //! | [`fault`] | stores that fail at a chosen operation, futures that are dropped at each await |
-//! | [`samples`] | an ordinary claim and an ordinary answer, for tests that are about something else |
+//! | [`growth`] | keys that come and are over, for tests of what a store still keeps of them |
+//! | [`samples`] | an ordinary claim, answer and sale, for tests that are about something else |
 //! | `http_conformance` | does any HTTP server honour `Idempotency-Key`? Forty cases from outside (feature `http-conformance`) |
 //! | [`probe`] | services that watch how they are treated: calls, readiness, cancellation |
 //! | [`RuntimeClock`] | wall-clock time that follows tokio's, paused or not |
@@ -21,6 +22,7 @@ mod clock;
 pub mod conformance;
 pub mod fault;
 pub mod gateway;
+pub mod growth;
 #[cfg(feature = "histories")]
 #[cfg_attr(docsrs, doc(cfg(feature = "histories")))]
 pub mod histories;

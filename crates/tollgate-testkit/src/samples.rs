@@ -1,4 +1,4 @@
-//! An ordinary claim and an ordinary answer, for tests that need some and are about something else.
+//! An ordinary claim, an ordinary answer and an ordinary sale, for tests that need some and are about something else.
 //!
 //! What a test is about, it says itself, over what stands here:
 //!
@@ -23,11 +23,13 @@
 //! The properties of [`conformance`](crate::conformance) are made of these, too.
 
 use std::time::Duration;
-use tollgate_core::Timestamp;
+use tollgate_core::gateway::{Call, NewPayment, Payment, Sale};
+use tollgate_core::id::{IdempotencyKey, InstrumentToken, InvalidText, MerchantReference, PaymentId};
 use tollgate_core::store::idempotency::{
     Begin, Begun, Completion, Envelope, Evidence, Fingerprint, IdempotencyStore, Owner, RecordKey,
     Resolution, Resolve, Tenant, Token,
 };
+use tollgate_core::{Currency, Money, Timestamp};
 
 /// A key: this byte, 32 times.
 #[must_use]
@@ -90,4 +92,30 @@ pub fn resolve(token: Token, as_of: Timestamp, resolution: Resolution) -> Resolv
             reason: "looked it up".into(),
         },
     }
+}
+
+/// A sale of 19.99 EUR for this order, from the instrument `tok_visa`, under the key `<order>/pay`, with an empty context.
+///
+/// # Panics
+/// When the order cannot be a [`MerchantReference`].
+#[must_use]
+pub fn sale(order: &str) -> Call<Sale> {
+    Call::new(Sale {
+        key: named(IdempotencyKey::new(format!("{order}/pay"))),
+        payment: NewPayment::new(
+            Money::from_minor(1999, Currency::EUR),
+            named(InstrumentToken::new("tok_visa")),
+            named(MerchantReference::new(order)),
+        ),
+    })
+}
+
+/// The answer to such a sale: taken in full, as the payment `pay_<number>`.
+#[must_use]
+pub fn payment(number: u32, asked: NewPayment) -> Payment {
+    Payment::captured(named(PaymentId::new(format!("pay_{number}"))), asked)
+}
+
+fn named<T>(name: Result<T, InvalidText>) -> T {
+    name.unwrap_or_else(|error| panic!("no name for a test: {error}"))
 }

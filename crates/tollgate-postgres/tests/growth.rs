@@ -10,11 +10,11 @@ use std::sync::Arc;
 use std::time::Duration;
 use support::{Database, block_on};
 use tollgate_core::store::StoreError;
-use tollgate_core::store::memory::{MemoryQuota, MemoryVelocity};
-use tollgate_core::store::quota::{Quota, QuotaKey, QuotaStore, Take, Taken};
-use tollgate_core::store::velocity::{Admit, Admitted, VelocityKey, VelocityStore};
+use tollgate_core::store::quota::{Quota, QuotaStore, Take, Taken};
+use tollgate_core::store::velocity::{Admit, Admitted, VelocityStore};
 use tollgate_core::{Clock, ManualClock, Timestamp};
 use tollgate_postgres::Postgres;
+use tollgate_testkit::growth;
 
 /// A key is alive for this long.
 const WINDOW: Duration = Duration::from_millis(200);
@@ -25,32 +25,12 @@ const STEP: Duration = Duration::from_millis(10);
 /// Keys that all come at one moment, as in an attack, and never again.
 const CROWD: u32 = 2_000;
 
-/// A key as a keyed hash would be: somewhere (the finaliser of MurmurHash3, a permutation, so that no two are equal).
-fn hashed(number: u32) -> [u8; 32] {
-    let mut mixed = number;
-    for factor in [0x85eb_ca6b, 0xc2b2_ae35] {
-        mixed = (mixed ^ (mixed >> 15)).wrapping_mul(factor);
-    }
-    let mut key = [0; 32];
-    key[..4].copy_from_slice(&(mixed ^ (mixed >> 16)).to_be_bytes());
-    key
-}
-
 fn take(number: u32) -> Take {
-    Take {
-        key: QuotaKey(hashed(number)),
-        quota: Quota::new(NonZeroU32::MIN, WINDOW),
-        cost: 1,
-    }
+    growth::take(number, WINDOW)
 }
 
 fn admit(number: u32) -> Admit {
-    Admit {
-        key: VelocityKey(hashed(number)),
-        window: WINDOW,
-        weight: 1,
-        limit: 100,
-    }
+    growth::admit(number, WINDOW)
 }
 
 /// A store whose clock the test moves.
@@ -160,34 +140,13 @@ fn events_that_nobody_asks_for_again_do_not_pile_up() {
     });
 }
 
-/// Many keys at random, some of which come again, beside the in-memory store: nobody's answer depends on what a neighbour removed.
+/// Nobody's answer depends on what a neighbour removed.
 #[test]
 fn whoever_comes_again_is_answered_as_the_rule_says() {
     block_on(async {
         let Moved { store, clock, .. } = &Moved::fresh().await;
-        let quotas = MemoryQuota::with(100_000, clock.clone());
-        let counters = MemoryVelocity::with(100_000, clock.clone());
-        for turn in 0..600u32 {
-            let random = u32::from_be_bytes(*hashed(turn).first_chunk().unwrap());
-            let quota = Quota::new(NonZeroU32::MIN.saturating_add(3), WINDOW);
-            let takes = [random, random >> 8].map(|number| Take {
-                quota,
-                ..take(number % 64)
-            });
-            let (taken, expected) = (store.take(&takes).await, quotas.take(&takes).await);
-            assert_eq!(taken.unwrap(), expected.unwrap(), "turn {turn}");
-            if random.is_multiple_of(7) {
-                store.give_back(takes[0]).await.unwrap();
-                quotas.give_back(takes[0]).await.unwrap();
-            }
-            let admit = Admit {
-                limit: 3,
-                ..admit((random >> 16) % 64)
-            };
-            let (admitted, expected) = (store.admit(admit).await, counters.admit(admit).await);
-            assert_eq!(admitted.unwrap(), expected.unwrap(), "turn {turn}");
-            clock.advance(STEP * (random >> 29) / 4);
-        }
+        growth::quotas_come_again(store, clock, WINDOW, 600).await;
+        growth::counters_come_again(store, clock, WINDOW, 600).await;
     });
 }
 
@@ -196,16 +155,16 @@ fn whoever_comes_again_is_answered_as_the_rule_says() {
 async fn come_and_go(store: Arc<Postgres>, caller: u32) -> Result<Vec<Admitted>, StoreError> {
     let mut admitted = Vec::new();
     for turn in 0..150 {
-        let random = u32::from_be_bytes(*hashed(caller * 1_000 + turn).first_chunk().unwrap());
+        let chance = growth::mixed(caller * 1_000 + turn);
         let unseen = 1_000 + caller * 1_000 + turn;
-        let takes = [random % 24, unseen, (random >> 8) % 24].map(|number| Take {
+        let takes = [chance % 24, unseen, (chance >> 8) % 24].map(|number| Take {
             quota: Quota::new(NonZeroU32::MIN.saturating_add(9), Duration::from_millis(5)),
             ..take(number)
         });
         store.take(&takes).await?;
         let event = Admit {
             window: Duration::from_millis(1),
-            ..admit((random >> 24) % 24)
+            ..admit((chance >> 24) % 24)
         };
         admitted.push(store.admit(event).await?);
     }

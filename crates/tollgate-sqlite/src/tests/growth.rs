@@ -2,12 +2,11 @@
 
 use super::fresh;
 use crate::Sqlite;
-use std::num::NonZeroU32;
 use std::time::Duration;
-use tollgate_core::store::memory::{MemoryQuota, MemoryVelocity};
-use tollgate_core::store::quota::{Quota, QuotaKey, QuotaStore, Take, Taken};
-use tollgate_core::store::velocity::{Admit, VelocityKey, VelocityStore};
+use tollgate_core::store::quota::{QuotaStore, Take, Taken};
+use tollgate_core::store::velocity::{Admit, VelocityStore};
 use tollgate_core::{Clock, ManualClock, Timestamp};
+use tollgate_testkit::growth::{self, hashed};
 
 /// A key is alive for this long.
 const WINDOW: Duration = Duration::from_millis(400);
@@ -17,17 +16,6 @@ const STEP: Duration = Duration::from_millis(10);
 
 /// Keys that all come at one moment, as in an attack, and never again.
 const CROWD: u32 = 4_000;
-
-/// A key as a keyed hash would be: somewhere (the finaliser of MurmurHash3, a permutation, so that no two are equal).
-fn hashed(number: u32) -> [u8; 32] {
-    let mut mixed = number;
-    for factor in [0x85eb_ca6b, 0xc2b2_ae35] {
-        mixed = (mixed ^ (mixed >> 15)).wrapping_mul(factor);
-    }
-    let mut key = [0; 32];
-    key[..4].copy_from_slice(&(mixed ^ (mixed >> 16)).to_be_bytes());
-    key
-}
 
 /// How many rows a table has, and how many of them are alive.
 async fn rows(store: &Sqlite, table: &str, until: &str) -> (i64, i64) {
@@ -57,11 +45,7 @@ async fn all<T>(answers: impl IntoIterator<Item = crate::Answer<T>>) -> Vec<T> {
 }
 
 fn take(number: u32) -> Take {
-    Take {
-        key: QuotaKey(hashed(number)),
-        quota: Quota::new(NonZeroU32::MIN, WINDOW),
-        cost: 1,
-    }
+    growth::take(number, WINDOW)
 }
 
 #[tokio::test]
@@ -87,12 +71,7 @@ async fn quotas_that_nobody_asks_for_again_do_not_pile_up() {
 }
 
 fn admit(number: u32) -> Admit {
-    Admit {
-        key: VelocityKey(hashed(number)),
-        window: WINDOW,
-        weight: 1,
-        limit: 100,
-    }
+    growth::admit(number, WINDOW)
 }
 
 /// Keys of one event and keys of as many as the limit allows, in equal parts of the events.
@@ -118,34 +97,13 @@ async fn events_that_nobody_asks_for_again_do_not_pile_up() {
     }
 }
 
-/// Many keys at random, some of which come again, beside the in-memory store: nobody's answer depends on what a neighbour removed.
+/// Nobody's answer depends on what a neighbour removed.
 #[tokio::test]
 async fn whoever_comes_again_is_answered_as_the_rule_says() {
     let clock = clock();
     let (_folder, store) = store(&clock);
-    let quotas = MemoryQuota::with(100_000, clock.clone());
-    let counters = MemoryVelocity::with(100_000, clock.clone());
-    for turn in 0..1_000u32 {
-        let random = u32::from_be_bytes(*hashed(turn).first_chunk().unwrap());
-        let quota = Quota::new(NonZeroU32::MIN.saturating_add(3), WINDOW);
-        let takes = [random, random >> 8].map(|number| Take {
-            quota,
-            ..take(number % 64)
-        });
-        let (taken, expected) = (store.take(&takes).await, quotas.take(&takes).await);
-        assert_eq!(taken.unwrap(), expected.unwrap(), "turn {turn}");
-        if random.is_multiple_of(7) {
-            store.give_back(takes[0]).await.unwrap();
-            quotas.give_back(takes[0]).await.unwrap();
-        }
-        let admit = Admit {
-            limit: 3,
-            ..admit((random >> 16) % 64)
-        };
-        let (admitted, expected) = (store.admit(admit).await, counters.admit(admit).await);
-        assert_eq!(admitted.unwrap(), expected.unwrap(), "turn {turn}");
-        clock.advance(STEP * (random >> 29) / 3);
-    }
+    growth::quotas_come_again(&store, &clock, WINDOW, 1_000).await;
+    growth::counters_come_again(&store, &clock, WINDOW, 1_000).await;
 }
 
 /// The time that a row says is the one at which it makes no difference any more.

@@ -14,12 +14,13 @@ use tollgate::idempotency::IdempotencyLayer;
 use tollgate::rate_limit::{LocalLimit, RateLimitLayer};
 use tollgate::retry::{RetryConfig, RetryLayer};
 use tollgate::timing::TimingLayer;
-use tollgate_core::gateway::{Call, GetPayment, NewPayment, RefundReceipt, Sale};
-use tollgate_core::id::{InstrumentToken, MerchantReference, PaymentId, RefundId};
+use tollgate_core::gateway::{Call, GetPayment, RefundReceipt, Sale};
+use tollgate_core::id::{PaymentId, RefundId};
 use tollgate_core::store::idempotency::seal::{Keyring, Sealed};
 use tollgate_core::store::memory::MemoryIdempotency;
 use tollgate_core::store::quota::Quota;
-use tollgate_core::{IdempotencyKey, PaymentError, Secret, Secrets};
+use tollgate_core::{PaymentError, Secret, Secrets};
+use tollgate_testkit::samples;
 use tower::{Layer, Service, ServiceBuilder, service_fn};
 
 fn runtime() -> tokio::runtime::Runtime {
@@ -124,14 +125,7 @@ fn layers_that_store_nothing_allocate_nothing() {
 }
 
 fn sale(number: u64) -> Call<Sale> {
-    Call::new(Sale {
-        key: IdempotencyKey::new(format!("key-{number}")).unwrap(),
-        payment: NewPayment::new(
-            "19.99 EUR".parse().unwrap(),
-            InstrumentToken::new("tok_visa").unwrap(),
-            MerchantReference::new("order-1").unwrap(),
-        ),
-    })
+    samples::sale(&format!("order-{number}"))
 }
 
 #[test]

@@ -11,14 +11,15 @@ use tollgate::idempotency::{Finding, IdempotencyConfig, IdempotencyLayer, resolv
 use tollgate::rate_limit::LocalLimit;
 use tollgate::retry::RetryConfig;
 use tollgate::{Gateway, PaymentStack};
-use tollgate_core::gateway::{Call, Lookup, LookupPayment, NewPayment, Payment, PaymentStatus, Sale};
-use tollgate_core::id::{InstrumentToken, MerchantReference};
+use tollgate_core::gateway::{Call, Lookup, LookupPayment, Payment, PaymentStatus, Sale};
+use tollgate_core::id::MerchantReference;
 use tollgate_core::store::idempotency::IdempotencyStore;
 use tollgate_core::store::memory::{MemoryAudit, MemoryIdempotency};
 use tollgate_core::store::quota::Quota;
-use tollgate_core::{Effect, Fault, IdempotencyKey, PaymentError, Secrets, Timestamp};
+use tollgate_core::{Effect, Fault, PaymentError, Secrets, Timestamp};
 use tollgate_testkit::RuntimeClock;
 use tollgate_testkit::gateway::{Mishap, MockGateway};
+use tollgate_testkit::samples::sale;
 use tower::ServiceExt;
 use tower::util::BoxCloneSyncService;
 
@@ -68,11 +69,12 @@ impl World {
         match event {
             Event::Send(mishaps) => {
                 self.gateway.plan(mishaps);
-                self.answers.push(self.client.clone().oneshot(sale()).await);
+                self.answers
+                    .push(self.client.clone().oneshot(sale("order-1")).await);
             }
             Event::HangUp(after) => {
                 self.gateway.plan([Mishap::Slow(Duration::from_secs(1))]);
-                let call = self.client.clone().oneshot(sale());
+                let call = self.client.clone().oneshot(sale("order-1"));
                 if let Ok(answer) = tokio::time::timeout(Duration::from_millis(after), call).await {
                     self.answers.push(answer);
                 }
@@ -80,8 +82,8 @@ impl World {
             Event::Twice(mishaps) => {
                 self.gateway.plan(mishaps);
                 let (one, two) = tokio::join!(
-                    self.client.clone().oneshot(sale()),
-                    self.client.clone().oneshot(sale())
+                    self.client.clone().oneshot(sale("order-1")),
+                    self.client.clone().oneshot(sale("order-1"))
                 );
                 self.answers.extend([one, two]);
             }
@@ -128,17 +130,6 @@ fn client(store: &MemoryIdempotency, secrets: &Secrets, gateway: &MockGateway) -
         .audit(AuditLog::new(MemoryAudit::new(), "payments", secrets.clone()))
         .service_for::<Call<Sale>, _>(gateway.clone());
     BoxCloneSyncService::new(stack)
-}
-
-fn sale() -> Call<Sale> {
-    Call::new(Sale {
-        key: IdempotencyKey::new("order-1/pay").unwrap(),
-        payment: NewPayment::new(
-            "19.99 EUR".parse().unwrap(),
-            InstrumentToken::new("tok_visa").unwrap(),
-            MerchantReference::new("order-1").unwrap(),
-        ),
-    })
 }
 
 fn mishap() -> impl Strategy<Value = Mishap> {
@@ -219,7 +210,7 @@ fn run(gateway: MockGateway, events: Vec<Event>) {
             world.happen(Event::Resolve).await;
         }
         assert_eq!(world.store.unresolved(None, 10).await.unwrap(), []);
-        let mut last = world.client.clone().oneshot(sale()).await;
+        let mut last = world.client.clone().oneshot(sale("order-1")).await;
         for _ in 0..=world.gateway.planned() {
             // a mishap that is still planned may meet this one too
             if last.is_ok() {
@@ -229,7 +220,7 @@ fn run(gateway: MockGateway, events: Vec<Event>) {
             for _ in 0..=world.gateway.planned() {
                 world.happen(Event::Resolve).await;
             }
-            last = world.client.clone().oneshot(sale()).await;
+            last = world.client.clone().oneshot(sale("order-1")).await;
         }
         match last {
             Ok(_) => assert_eq!(world.gateway.ledger().charges("order-1"), 1),
@@ -243,8 +234,8 @@ fn run(gateway: MockGateway, events: Vec<Event>) {
 async fn control_without_the_layer_there_are_two() {
     let gateway = MockGateway::new().without_key();
     gateway.plan([Mishap::LostAfter]);
-    assert!(gateway.clone().oneshot(sale()).await.is_err());
-    assert!(gateway.clone().oneshot(sale()).await.is_ok());
+    assert!(gateway.clone().oneshot(sale("order-1")).await.is_err());
+    assert!(gateway.clone().oneshot(sale("order-1")).await.is_ok());
     assert_eq!(gateway.ledger().charges("order-1"), 2);
 }
 

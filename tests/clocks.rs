@@ -7,15 +7,13 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tollgate::idempotency::{Finding, IdempotencyLayer, Resolution, resolve_open};
-use tollgate_core::gateway::{Call, NewPayment, Payment, PaymentStatus, Sale};
-use tollgate_core::id::{DownstreamKey, InstrumentToken, MerchantReference, PaymentId};
+use tollgate_core::gateway::{Call, Payment, Sale};
+use tollgate_core::id::DownstreamKey;
 use tollgate_core::store::audit::{AuditStore, Receipt, chain};
-use tollgate_core::store::idempotency::{
-    Begin, Begun, Completion, Fingerprint, IdempotencyStore, Owner, Phase, RecordKey, Settled, Settlement,
-    Tenant,
-};
+use tollgate_core::store::idempotency::{Begin, Begun, IdempotencyStore, Phase, Settled, Settlement};
 use tollgate_core::store::memory::{MemoryAudit, MemoryIdempotency};
-use tollgate_core::{IdempotencyKey, ManualClock, PaymentError, Secrets, Timestamp};
+use tollgate_core::{ManualClock, PaymentError, Secrets, Timestamp};
+use tollgate_testkit::samples::{begin, claim, completion, key, payment, sale};
 use tower::util::BoxCloneSyncService;
 use tower::{ServiceBuilder, ServiceExt, service_fn};
 
@@ -66,7 +64,7 @@ impl World {
                     let key = call.context.key.unwrap().downstream_key("acme");
                     tokio::time::sleep(ON_ITS_WAY).await;
                     books.charge(key, heeds_keys);
-                    Ok(paid(&call.message))
+                    Ok(payment(1, call.message.payment))
                 }
             })
         };
@@ -82,7 +80,7 @@ impl World {
 
     /// A call that is on its way when this returns.
     async fn under_way(&self) -> tokio::task::JoinHandle<Result<Payment, PaymentError>> {
-        let call = tokio::spawn(self.client.clone().oneshot(sale()));
+        let call = tokio::spawn(self.client.clone().oneshot(sale("order-1")));
         self.pass(SECOND).await;
         call
     }
@@ -97,31 +95,6 @@ impl World {
     async fn look(&self, finding: Finding) -> Resolution {
         let look = |_| std::future::ready(finding.clone());
         resolve_open(&self.store, "test", look).await.unwrap()
-    }
-}
-
-fn sale() -> Call<Sale> {
-    Call::new(Sale {
-        key: IdempotencyKey::new("order-1/pay").unwrap(),
-        payment: NewPayment::new(
-            "19.99 EUR".parse().unwrap(),
-            InstrumentToken::new("tok_visa").unwrap(),
-            MerchantReference::new("order-1").unwrap(),
-        ),
-    })
-}
-
-fn paid(sale: &Sale) -> Payment {
-    let amount = sale.payment.amount;
-    Payment {
-        id: PaymentId::new("pay_1").unwrap(),
-        reference: sale.payment.reference.clone(),
-        status: PaymentStatus::Captured,
-        amount,
-        captured: amount,
-        refunded: "0.00 EUR".parse().unwrap(),
-        avs: None,
-        cvv: None,
     }
 }
 
@@ -141,10 +114,13 @@ async fn a_jump_forward_makes_a_running_call_doubtful_until_it_ends() {
         if swept {
             assert_eq!(world.store.sweep(10).await.unwrap(), 1);
         }
-        let repeat = world.client.clone().oneshot(sale()).await.unwrap_err();
+        let repeat = world.client.clone().oneshot(sale("order-1")).await.unwrap_err();
         assert_eq!(repeat.code(), Some("outcome-unknown"));
         let payment = call.await.unwrap().unwrap();
-        assert_eq!(world.client.clone().oneshot(sale()).await.unwrap(), payment);
+        assert_eq!(
+            world.client.clone().oneshot(sale("order-1")).await.unwrap(),
+            payment
+        );
         assert_eq!(world.books.charged(), 1);
     }
 }
@@ -166,7 +142,7 @@ async fn a_jump_forward_lets_absence_be_declared_of_a_running_call() {
         world.clock.advance(HOUR);
         let released = world.look(finding.clone()).await.released;
         assert_eq!(released, u64::from(finding != Finding::StillOpen));
-        let repeat = tokio::spawn(world.client.clone().oneshot(sale()));
+        let repeat = tokio::spawn(world.client.clone().oneshot(sale("order-1")));
         assert!(call.await.unwrap().is_ok());
         let _ = repeat.await.unwrap();
         assert_eq!(world.books.charged(), charged, "{heeds_keys} {finding:?}");
@@ -190,44 +166,25 @@ async fn a_look_that_began_in_a_jump_is_judged_by_the_clock_set_right() {
     assert_eq!(world.books.charged(), 1);
 }
 
-fn begin(arm: bool) -> Begin {
-    Begin {
-        key: RecordKey::new([1; 32]),
-        fingerprint: Fingerprint::new([1; 32]),
-        owner: Owner(1),
-        lease: SECOND * 60,
-        retention: DAY * 30,
-        arm,
-        tenant: Tenant::NONE,
-        most_open: u32::MAX,
-    }
-}
-
-fn by_another() -> Begin {
-    Begin {
-        owner: Owner(2),
-        ..begin(true)
-    }
-}
-
 /// Back: an owner that is lost is found out as much later, and a claim that never began is taken over as much later.
 #[tokio::test]
 async fn a_jump_back_makes_leases_longer() {
     for arm in [false, true] {
         let clock = ManualClock::at(Timestamp::from_unix_seconds(1_700_000_000));
         let store = MemoryIdempotency::with(10, clock.clone());
-        assert!(matches!(
-            store.begin(begin(arm)).await.unwrap(),
-            Begun::Acquired(_)
-        ));
+        let first = Begin {
+            arm,
+            ..begin(key(1), 1)
+        };
+        claim(&store, first).await;
         clock.set(Timestamp::from_unix_seconds(1_700_000_000).saturating_sub(HOUR));
         clock.advance(HOUR);
         assert_eq!(store.sweep(10).await.unwrap(), 0);
         assert_eq!(store.unresolved(None, 10).await.unwrap(), []);
-        let begun = store.begin(by_another()).await.unwrap();
+        let begun = store.begin(begin(key(1), 2)).await.unwrap();
         assert!(matches!(begun, Begun::InFlight { .. }), "{begun:?}");
         clock.advance(SECOND * 61);
-        match store.begin(by_another()).await.unwrap() {
+        match store.begin(begin(key(1), 2)).await.unwrap() {
             Begun::Unknown { .. } => assert!(arm),
             Begun::Acquired(token) => assert!(!arm && token.epoch == 2),
             other => panic!("{other:?}"),
@@ -242,13 +199,8 @@ async fn a_jump_forward_costs_answers_and_frees_no_key() {
     let start = Timestamp::from_unix_seconds(1_700_000_000);
     let clock = ManualClock::at(start);
     let store = MemoryIdempotency::with(10, clock.clone());
-    let Begun::Acquired(token) = store.begin(begin(true)).await.unwrap() else {
-        panic!("it is new");
-    };
-    let done = Settlement::Completed(Completion {
-        executed: true,
-        envelope: None,
-    });
+    let token = claim(&store, begin(key(1), 1)).await;
+    let done = Settlement::Completed(completion(b"charged"));
     assert_eq!(store.settle(token, &done).await.unwrap(), Settled::Applied);
     clock.advance(DAY * 365);
     for _ in 0..3 {
@@ -257,7 +209,7 @@ async fn a_jump_forward_costs_answers_and_frees_no_key() {
     for time in [start.saturating_add(DAY * 365), start] {
         clock.set(time);
         store.collect(DAY, 10).await.unwrap();
-        assert_eq!(store.begin(by_another()).await.unwrap(), Begun::Expired);
+        assert_eq!(store.begin(begin(key(1), 2)).await.unwrap(), Begun::Expired);
         assert_eq!(store.get(token.key).await.unwrap().unwrap().phase, Phase::Expired);
     }
 }

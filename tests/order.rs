@@ -18,27 +18,16 @@ use tollgate::rate_limit::LocalLimit;
 use tollgate::retry::{RetryConfig, RetryLayer};
 use tollgate::timing::{Ending, TimingLayer};
 use tollgate::{PaymentStack, Secrets};
-use tollgate_core::gateway::{Call, NewPayment, Payment, Sale};
-use tollgate_core::id::{InstrumentToken, MerchantReference};
+use tollgate_core::gateway::{Call, Payment, Sale};
 use tollgate_core::store::audit::{AuditStore, Receipt, chain};
 use tollgate_core::store::memory::MemoryIdempotency;
 use tollgate_core::store::quota::Quota;
-use tollgate_core::{CallContext, Effect, Fault, IdempotencyKey, PaymentError};
+use tollgate_core::{CallContext, Effect, Fault, PaymentError};
 use tollgate_sqlite::Sqlite;
 use tollgate_testkit::gateway::{Mishap, MockGateway};
+use tollgate_testkit::samples::sale;
 use tower::util::BoxCloneSyncService;
 use tower::{ServiceBuilder, ServiceExt, service_fn};
-
-fn sale(key: &str) -> Call<Sale> {
-    Call::new(Sale {
-        key: IdempotencyKey::new(key).unwrap(),
-        payment: NewPayment::new(
-            "19.99 EUR".parse().unwrap(),
-            InstrumentToken::new("tok_visa").unwrap(),
-            MerchantReference::new(key).unwrap(),
-        ),
-    })
-}
 
 fn quick() -> RetryConfig {
     RetryConfig::default().base(Duration::from_millis(1))

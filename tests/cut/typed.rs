@@ -11,13 +11,14 @@ use tollgate::idempotency::{
 use tollgate::rate_limit::LocalLimit;
 use tollgate::retry::RetryConfig;
 use tollgate::{Gateway, PaymentStack};
-use tollgate_core::gateway::{Call, Lookup, LookupPayment, NewPayment, Payment, Sale};
-use tollgate_core::id::{InstrumentToken, MerchantReference};
+use tollgate_core::gateway::{Call, Lookup, LookupPayment, Payment, Sale};
+use tollgate_core::id::MerchantReference;
 use tollgate_core::store::idempotency::IdempotencyStore;
 use tollgate_core::store::memory::{MemoryAudit, MemoryIdempotency};
 use tollgate_core::store::quota::Quota;
-use tollgate_core::{IdempotencyKey, ManualClock, PaymentError, PaymentErrorKind, Secrets};
+use tollgate_core::{ManualClock, PaymentError, PaymentErrorKind, Secrets};
 use tollgate_testkit::gateway::{Mishap, MockGateway};
+use tollgate_testkit::samples::sale;
 use tower::ServiceExt;
 use tower::util::BoxCloneSyncService;
 
@@ -90,13 +91,13 @@ impl Shop {
         match meets {
             Meets::Nothing | Meets::AnAnswer => {}
             Meets::ALostAnswer => self.gateway.plan([Mishap::LostAfter]),
-            Meets::ARunningCall => drop(tokio::spawn(self.client.clone().oneshot(sale()))),
+            Meets::ARunningCall => drop(tokio::spawn(self.client.clone().oneshot(sale("order-1")))),
         }
         if meets == Meets::AnAnswer {
-            self.client.clone().oneshot(sale()).await?;
+            self.client.clone().oneshot(sale("order-1")).await?;
         }
         tokio::task::yield_now().await; // whoever was spawned has begun
-        self.client.oneshot(sale()).await
+        self.client.oneshot(sale("order-1")).await
     }
 
     fn charges(&self) -> u32 {
@@ -122,7 +123,7 @@ impl Shop {
     }
 
     async fn repeat(&self) -> Answer {
-        self.client.clone().oneshot(sale()).await
+        self.client.clone().oneshot(sale("order-1")).await
     }
 
     async fn end_the_doubt(&self, after: &str) -> Answer {
@@ -147,17 +148,6 @@ impl Shop {
             },
         }
     }
-}
-
-fn sale() -> Call<Sale> {
-    Call::new(Sale {
-        key: IdempotencyKey::new("order-1/pay").unwrap(),
-        payment: NewPayment::new(
-            "19.99 EUR".parse().unwrap(),
-            InstrumentToken::new("tok_visa").unwrap(),
-            MerchantReference::new("order-1").unwrap(),
-        ),
-    })
 }
 
 /// Dropped after any number of polls: it goes on without its caller, and nobody is left in doubt.

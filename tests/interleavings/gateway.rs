@@ -7,9 +7,9 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use std::task::{Context, Poll, ready};
-use tollgate_core::gateway::{Call, NewPayment, Payment, PaymentStatus, Sale};
-use tollgate_core::id::{InstrumentToken, MerchantReference, PaymentId};
-use tollgate_core::{IdempotencyKey, Money, PaymentError};
+use tollgate_core::PaymentError;
+use tollgate_core::gateway::{Call, Payment, Sale};
+use tollgate_testkit::samples::{payment, sale};
 use tower::Service;
 
 pub(crate) type Answer = Result<Payment, PaymentError>;
@@ -91,31 +91,7 @@ fn panics(why: &'static str) -> ! {
     std::panic::resume_unwind(Box::new(why))
 }
 
-fn payment(number: u32, asked: NewPayment) -> Payment {
-    Payment {
-        id: PaymentId::new(format!("pay_{number}")).unwrap(),
-        reference: asked.reference,
-        status: PaymentStatus::Captured,
-        amount: asked.amount,
-        captured: asked.amount,
-        refunded: Money::zero(asked.amount.currency()),
-        avs: None,
-        cvv: None,
-    }
-}
-
-pub(crate) fn sale() -> Call<Sale> {
-    Call::new(Sale {
-        key: IdempotencyKey::new("order-1/pay").unwrap(),
-        payment: NewPayment::new(
-            "19.99 EUR".parse().unwrap(),
-            InstrumentToken::new("tok_visa").unwrap(),
-            MerchantReference::new("order-1").unwrap(),
-        ),
-    })
-}
-
 /// What a look at the gateway's books finds.
 pub(crate) fn booked_payment(gateway: &Counting) -> Option<Payment> {
-    (gateway.booked() > 0).then(|| payment(0, sale().message.payment))
+    (gateway.booked() > 0).then(|| payment(0, sale("order-1").message.payment))
 }

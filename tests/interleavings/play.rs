@@ -1,7 +1,7 @@
 //! One play: callers of one key, gates that are opened in a chosen order, and a judgement at the end.
 
 use super::gates::{Flaw, GatedStore, Gates, How, Place};
-use super::gateway::{Answer, Counting, booked_payment, sale};
+use super::gateway::{Answer, Counting, booked_payment};
 use super::schedule::Choices;
 use std::future::Future;
 use std::pin::Pin;
@@ -17,6 +17,7 @@ use tollgate_core::gateway::{Call, Sale};
 use tollgate_core::store::idempotency::{IdempotencyStore, Phase};
 use tollgate_core::store::memory::MemoryIdempotency;
 use tollgate_core::{ManualClock, PaymentErrorKind, Secrets};
+use tollgate_testkit::samples::sale;
 use tower::{Layer, ServiceExt};
 
 /// What a play begins with.
@@ -119,7 +120,9 @@ impl Play {
     async fn start(&mut self) {
         for _ in 0..self.plan.callers {
             self.callers.push(Caller {
-                call: Some(Box::pin(self.layer.layer(self.gateway.clone()).oneshot(sale()))),
+                call: Some(Box::pin(
+                    self.layer.layer(self.gateway.clone()).oneshot(sale("order-1")),
+                )),
                 woken: Arc::new(Woken(AtomicBool::new(true))),
                 answer: None,
             });
@@ -260,7 +263,10 @@ impl Play {
     }
 
     async fn repeat(&self) -> Answer {
-        self.layer.layer(self.gateway.clone()).oneshot(sale()).await
+        self.layer
+            .layer(self.gateway.clone())
+            .oneshot(sale("order-1"))
+            .await
     }
 
     /// Free once its lease has lapsed, or known to be unknown: it is listed, a look at the gateway ends it, and a repeat has its

@@ -1,11 +1,12 @@
 //! A claim that was long in coming: its lease has run since the store wrote it, not since its owner heard of it.
 
 use super::gates::{GatedStore, Gates, How, Place};
-use super::gateway::{Counting, sale};
+use super::gateway::Counting;
 use std::time::Duration;
 use tollgate::idempotency::{IdempotencyConfig, IdempotencyLayer};
 use tollgate_core::store::memory::MemoryIdempotency;
 use tollgate_core::{ManualClock, Secrets};
+use tollgate_testkit::samples::sale;
 use tower::{Layer, ServiceExt};
 
 /// The store claims, its answer is lost, and the same owner asks again, which takes most of the lease. What is left of it would not last
@@ -23,7 +24,7 @@ async fn it_is_renewed_before_anything_is_sent() {
     let gateway = Counting::new(gates.clone());
     let config = IdempotencyConfig::default().lease(lease);
     let layer = IdempotencyLayer::dangerous_gateway(store, Secrets::ephemeral()).config(config);
-    let call = tokio::spawn(layer.layer(gateway.clone()).oneshot(sale()));
+    let call = tokio::spawn(layer.layer(gateway.clone()).oneshot(sale("order-1")));
     let pass = async |place: Place, how: How| {
         for _ in 0..4 {
             tokio::task::yield_now().await;

@@ -12,7 +12,7 @@ use std::task::{Context, Waker};
 use tokio::runtime::Runtime;
 use tollgate::Gateway;
 use tollgate::idempotency::{GuardedHttp, IdempotencyLayer};
-use tollgate_core::gateway::{Call, NewPayment, Payment, PaymentStatus, Sale};
+use tollgate_core::gateway::{Call, NewPayment, Payment, Sale};
 use tollgate_core::id::{IdempotencyKey, InstrumentToken, MerchantReference, PaymentId};
 use tollgate_core::store::memory::MemoryIdempotency;
 use tollgate_core::{Currency, Money, PaymentError, RejectionKind, Secrets};
@@ -35,19 +35,8 @@ type Paid = Result<Payment, PaymentError>;
 
 /// Books at once.
 fn book(call: Call<Sale>) -> Ready<Paid> {
-    let NewPayment {
-        amount, reference, ..
-    } = call.message.payment;
-    ready(Ok(Payment {
-        id: PaymentId::new("pay_1").expect("an id"),
-        reference,
-        status: PaymentStatus::Captured,
-        amount,
-        captured: amount,
-        refunded: Money::zero(amount.currency()),
-        avs: None,
-        cvv: None,
-    }))
+    let id = PaymentId::new("pay_1").expect("an id");
+    ready(Ok(Payment::captured(id, call.message.payment)))
 }
 
 fn sale(key: &str, minor: i64) -> Call<Sale> {

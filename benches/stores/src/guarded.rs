@@ -6,7 +6,7 @@ use std::future::{Ready, ready};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use tollgate::Gateway;
 use tollgate::idempotency::{Idempotency, IdempotencyLayer};
-use tollgate_core::gateway::{Call, NewPayment, Payment, PaymentStatus, Sale};
+use tollgate_core::gateway::{Call, NewPayment, Payment, Sale};
 use tollgate_core::id::{IdempotencyKey, InstrumentToken, MerchantReference, PaymentId};
 use tollgate_core::store::idempotency::IdempotencyStore;
 use tollgate_core::{Currency, Money, PaymentError, Secret, Secrets};
@@ -44,20 +44,13 @@ pub(crate) fn callers<S>(store: S, how_many: u32) -> Result<Vec<Sells<S>>, Failu
 where
     S: IdempotencyStore,
 {
-    let amount = Money::from_minor(1999, Currency::EUR);
-    let reference = MerchantReference::new("order-4711")?;
-    let booked = Payment {
-        id: PaymentId::new("pay_3PqYd2eZvKYlo2C01")?,
-        reference: reference.clone(),
-        status: PaymentStatus::Captured,
-        amount,
-        captured: amount,
-        refunded: Money::zero(Currency::EUR),
-        avs: None,
-        cvv: None,
-    };
+    let payment = NewPayment::new(
+        Money::from_minor(1999, Currency::EUR),
+        InstrumentToken::new("tok_visa")?,
+        MerchantReference::new("order-4711")?,
+    );
+    let booked = Payment::captured(PaymentId::new("pay_3PqYd2eZvKYlo2C01")?, payment.clone());
     let layer = IdempotencyLayer::gateway(store, Secrets::new(&Secret::new(vec![7; 32]))?)?;
-    let payment = NewPayment::new(amount, InstrumentToken::new("tok_visa")?, reference);
     let caller = |_| Sells {
         service: layer.layer(Books(booked.clone())),
         payment: payment.clone(),

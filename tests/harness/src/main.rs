@@ -19,7 +19,7 @@
 //! | `policies/` | two policies that are known to be wrong, under the same storm |
 //! | `proxy.rs` | the network |
 //! | `client.rs` | repeats a key until its outcome is final or known to be unknown |
-//! | `judge.rs`, `table.rs` | the verdict |
+//! | `judge/`, `table.rs` | the verdict |
 //! | `stores.rs`, `server.rs`, `net.rs`, `dice.rs`, `evidence.rs`, `args.rs` | stores and their servers, HTTP, chance, files, the command line |
 #![allow(unreachable_pub, reason = "a program, not a library")]
 

@@ -11,9 +11,9 @@ use std::time::Duration;
 use tollgate::circuit_breaker::{Breaker, BreakerConfig, CircuitBreakerLayer};
 use tollgate::idempotency::GuardedHttp;
 use tollgate::retry::{RetryConfig, RetryLayer};
-use tollgate_core::gateway::{Call, Payment, PaymentStatus, Sale};
+use tollgate_core::gateway::{Call, Payment, Sale};
 use tollgate_core::id::{DownstreamKey, PaymentId};
-use tollgate_core::{Money, PaymentError, PaymentErrorKind, Secrets};
+use tollgate_core::{PaymentError, PaymentErrorKind, Secrets};
 use tower::util::BoxCloneSyncService;
 use tower::{Service, ServiceBuilder};
 
@@ -102,17 +102,7 @@ impl Service<Call<Sale>> for GatewayClient {
                 Ok(answer) => answer,
                 Err(_) => asked.await,
             };
-            let id = told(answer)?;
-            Ok(Payment {
-                id,
-                reference: payment.reference,
-                status: PaymentStatus::Captured,
-                amount: payment.amount,
-                captured: payment.amount,
-                refunded: Money::zero(payment.amount.currency()),
-                avs: None,
-                cvv: None,
-            })
+            Ok(Payment::captured(told(answer)?, payment))
         })
     }
 }

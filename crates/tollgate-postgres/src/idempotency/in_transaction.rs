@@ -1,6 +1,6 @@
 //! The outcome within the caller's transaction.
 
-use super::store::settle;
+use super::alone::settle;
 use crate::Postgres;
 use crate::error::{Failure, NotSettled};
 use sqlx::PgConnection;

@@ -13,11 +13,13 @@
 //! | file | holds |
 //! |---|---|
 //! | `store` | the port |
+//! | `alone` | one begin, or one settlement, in a statement of its own |
 //! | `together` | many begins, or many settlements, in one statement |
 //! | `general` | the general way |
 //! | `in_transaction` | a settlement in the caller's own transaction |
 //! | `statements`, `rows` | what is asked of the database, and how its rows are read |
 
+mod alone;
 mod general;
 mod in_transaction;
 mod rows;

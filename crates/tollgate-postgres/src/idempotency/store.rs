@@ -1,7 +1,8 @@
 //! The port.
 
-use super::general::{apply, at_once, done_at_once, load};
-use super::rows::{Statement, bind_completion, get, record};
+use super::alone::{bind_token, cap, claim, find_out, settle_whatever_stands};
+use super::general::{at_once, load};
+use super::rows::{bind_completion, get, record};
 use super::statements;
 use super::together::{Done, Step};
 use crate::Postgres;
@@ -12,8 +13,8 @@ use std::time::Duration;
 use tollgate_core::Timestamp;
 use tollgate_core::store::idempotency::rule;
 use tollgate_core::store::idempotency::{
-    Begin, Begun, Completion, Held, IdempotencyStore, Phase, Record, RecordKey, Resolution, Resolve,
-    Resolved, Settled, Settlement, Token, Unresolved,
+    Begin, Begun, Held, IdempotencyStore, Phase, Record, RecordKey, Resolution, Resolve, Resolved, Settled,
+    Settlement, Token, Unresolved,
 };
 use tollgate_core::store::{Boxed, Capabilities};
 
@@ -146,101 +147,6 @@ impl IdempotencyStore for Postgres {
     }
 }
 
-pub(super) async fn claim(connection: &mut PgConnection, begin: Begin) -> Result<Begun, Failure> {
-    let cap = cap(&begin);
-    let statement = match cap {
-        None => statements::BEGIN,
-        Some(_) => statements::BEGIN_WITHIN,
-    };
-    let claim = sqlx::query(statement)
-        .bind(&begin.key.as_bytes()[..])
-        .bind(phase(&begin).as_str())
-        .bind(begin.owner.0.to_be_bytes())
-        .bind(&begin.fingerprint.as_bytes()[..])
-        .bind(micros(begin.lease))
-        .bind(micros(begin.retention))
-        .bind(begin.tenant.0.cast_signed());
-    let claim = match cap {
-        None => claim,
-        Some(at_most) => claim.bind(at_most),
-    };
-    if done_at_once(connection, claim).await? {
-        return Ok(Begun::Acquired(Token {
-            key: begin.key,
-            epoch: 1,
-            owner: begin.owner,
-        }));
-    }
-    find_out(connection, begin).await
-}
-
-/// What stands under a key that is not simply new.
-async fn find_out(connection: &mut PgConnection, begin: Begin) -> Result<Begun, Failure> {
-    let open = count_open(connection, &begin).await?;
-    apply(connection, &begin.key, |record, now| {
-        rule::begin_within(record, &begin, || open, now)
-    })
-    .await
-}
-
-pub(super) const fn phase(begin: &Begin) -> Phase {
-    if begin.arm { Phase::Armed } else { Phase::Prepared }
-}
-
-/// The cap, if there is one.
-fn cap(begin: &Begin) -> Option<i64> {
-    (begin.most_open != u32::MAX).then(|| i64::from(begin.most_open))
-}
-
-/// How many outcomes of the tenant are unknown, if that matters, and as far as it does. No claim makes it more, so it may be counted
-/// before the claim is made.
-async fn count_open(connection: &mut PgConnection, begin: &Begin) -> Result<u32, Failure> {
-    let Some(at_most) = cap(begin) else { return Ok(0) };
-    let open: i64 = sqlx::query_scalar(statements::OPEN_OF)
-        .bind(begin.tenant.0.cast_signed())
-        .bind(at_most)
-        .fetch_one(connection)
-        .await
-        .map_err(Failure::Before)?;
-    Ok(u32::try_from(open).unwrap_or(u32::MAX))
-}
-
-pub(super) async fn settle(
-    connection: &mut PgConnection,
-    token: &Token,
-    settlement: &Settlement,
-) -> Result<Settled, Failure> {
-    let (phase, doubt, completion) = columns(settlement);
-    let write = bind_token(sqlx::query(statements::SETTLE), token)
-        .bind(phase)
-        .bind(doubt);
-    if done_at_once(connection, bind_completion(write, completion)).await? {
-        return Ok(Settled::Applied);
-    }
-    settle_whatever_stands(connection, token, settlement).await
-}
-
-/// Whatever stands under the key.
-async fn settle_whatever_stands(
-    connection: &mut PgConnection,
-    token: &Token,
-    settlement: &Settlement,
-) -> Result<Settled, Failure> {
-    apply(connection, &token.key, |record, now| {
-        rule::settle(record, token, settlement, now)
-    })
-    .await
-}
-
-/// Phase, doubt and outcome, as the row has them.
-pub(super) fn columns(settlement: &Settlement) -> (&'static str, Option<&'static str>, Option<&Completion>) {
-    match settlement {
-        Settlement::Completed(completion) => (Phase::Completed.as_str(), None, Some(completion)),
-        Settlement::Released => (Phase::Released.as_str(), None, None),
-        Settlement::Unknown(doubt) => (Phase::Unknown.as_str(), Some(doubt.as_str()), None),
-    }
-}
-
 async fn end_doubt(connection: &mut PgConnection, resolve: &Resolve) -> Result<Resolved, Failure> {
     let (phase, completion) = match &resolve.resolution {
         Resolution::Completed(completion) => (Phase::Completed, Some(completion)),
@@ -266,12 +172,4 @@ async fn mark(connection: &mut PgConnection, key: &RecordKey) -> Result<Option<D
         .await
         .map_err(Failure::Write)?;
     Ok(left.map(|left| Duration::from_micros(left.unsigned_abs())))
-}
-
-/// Binds what a claim is recognised by.
-fn bind_token<'q>(statement: Statement<'q>, token: &'q Token) -> Statement<'q> {
-    statement
-        .bind(&token.key.as_bytes()[..])
-        .bind(signed(token.epoch))
-        .bind(token.owner.0.to_be_bytes())
 }

@@ -3,9 +3,9 @@
 //! It covers what goes well: a new key is claimed, a claim that stands is settled by its owner. Whatever it does not cover is answered
 //! by `None`: that step goes the general way, by itself.
 
+use super::alone::{claim, columns, phase, settle};
 use super::rows::Statement;
 use super::statements;
-use super::store::{claim, columns, phase, settle};
 use crate::error::Failure;
 use crate::pool::Pool;
 use crate::session::{micros, signed};

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use std::time::Duration;
 use tokio::time::Instant;
-use tollgate_core::gateway::{Call, GetPayment, NewPayment, Sale};
-use tollgate_core::id::{IdempotencyKey, InstrumentToken, MerchantReference, PaymentId};
+use tollgate_core::gateway::{Call, GetPayment, Sale};
+use tollgate_core::id::PaymentId;
 use tollgate_core::{
     Advice, Blame, Deadline, Effect, Fault, KeyInForce, PaymentError, RejectionKind, Verdict,
 };
+use tollgate_testkit::samples::sale;
 use tower::{Layer, ServiceExt, service_fn};
 
 const EFFECTS: [Effect; 5] = [
@@ -102,20 +103,8 @@ fn no_attempt_starts_that_cannot_end_in_time() {
     );
 }
 
-fn sale() -> Call<Sale> {
-    let payment = NewPayment::new(
-        "19.99 EUR".parse().unwrap(),
-        InstrumentToken::new("tok_visa").unwrap(),
-        MerchantReference::new("order-1").unwrap(),
-    );
-    Call::new(Sale {
-        key: IdempotencyKey::new("k").unwrap(),
-        payment,
-    })
-}
-
 fn guarded() -> Call<Sale> {
-    let mut call = sale();
+    let mut call = sale("order-1");
     call.context.key = Some(KeyInForce::for_step(b"test"));
     call
 }
@@ -165,7 +154,11 @@ impl Counted {
 #[tokio::test(start_paused = true)]
 async fn a_doubtful_charge_is_repeated_only_under_a_key_the_gateway_knows() {
     let timeout = |_| Err(PaymentError::timeout("10 s"));
-    for (call, takes_key, expected) in [(sale(), false, 1), (guarded(), false, 1), (guarded(), true, 3)] {
+    for (call, takes_key, expected) in [
+        (sale("order-1"), false, 1),
+        (guarded(), false, 1),
+        (guarded(), true, 3),
+    ] {
         let counted = Counted::new(RetryConfig::default());
         assert!(counted.call(call, takes_key, timeout).await.is_err());
         assert_eq!(counted.attempts(), expected);
@@ -198,7 +191,12 @@ async fn an_open_breaker_is_not_waited_for() {
             tollgate_core::Rejection::new(RejectionKind::CircuitOpen).after(Duration::from_secs(30)),
         )
     };
-    assert!(counted.call(sale(), false, move |_| Err(open())).await.is_err());
+    assert!(
+        counted
+            .call(sale("order-1"), false, move |_| Err(open()))
+            .await
+            .is_err()
+    );
     assert_eq!(counted.attempts(), 1);
 }
 

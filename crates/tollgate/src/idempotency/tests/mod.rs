@@ -16,6 +16,7 @@ mod over_http;
 mod renewing;
 #[cfg(feature = "seal")]
 mod sealed;
+mod settings;
 mod stores;
 mod stripe;
 mod typed;
@@ -27,7 +28,7 @@ use super::*;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use std::task::{Context, Poll};
-use tollgate_core::gateway::{Call, NewPayment, Payment, PaymentStatus, Refund, RefundReceipt, Sale};
+use tollgate_core::gateway::{Call, NewPayment, Payment, Refund, RefundReceipt, Sale};
 use tollgate_core::id::{IdempotencyKey, InstrumentToken, MerchantReference, PaymentId, RefundId};
 use tollgate_core::store::memory::MemoryIdempotency;
 use tollgate_core::{ManualClock, Money, PaymentError, Secrets};
@@ -101,17 +102,8 @@ impl Service<Call<Sale>> for Gateway {
         let (script, booked, pauses) = (Arc::clone(&self.script), Arc::clone(&self.booked), self.pauses);
         Box::pin(async move {
             pause(pauses).await;
-            let amount = call.message.payment.amount;
-            let payment = Payment {
-                id: PaymentId::new(format!("pay_{number}")).unwrap(),
-                reference: call.message.payment.reference,
-                status: PaymentStatus::Captured,
-                amount,
-                captured: amount,
-                refunded: Money::zero(amount.currency()),
-                avs: None,
-                cvv: None,
-            };
+            let id = PaymentId::new(format!("pay_{number}")).unwrap();
+            let payment = Payment::captured(id, call.message.payment);
             let scripted = script(number, payment);
             if !matches!(scripted, Scripted::Leave(_)) {
                 booked.fetch_add(1, SeqCst);

@@ -61,6 +61,13 @@ pub mod http;
     feature = "retry",
     feature = "webhook"
 ))]
+mod setters;
+#[cfg(any(
+    feature = "circuit_breaker",
+    feature = "idempotency",
+    feature = "retry",
+    feature = "webhook"
+))]
 mod spread;
 
 #[cfg(feature = "audit")]

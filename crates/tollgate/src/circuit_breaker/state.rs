@@ -1,5 +1,6 @@
 //! The rule itself, pure. Time is a [`Duration`] since the breaker was made.
 
+use crate::setters::setters;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -52,42 +53,31 @@ impl Default for BreakerConfig {
     }
 }
 
-macro_rules! setters {
-    ($($(#[doc = $doc:literal])+ $name:ident: $type:ty;)+) => {
-        impl BreakerConfig {
-            $($(#[doc = $doc])+
-            #[must_use]
-            pub const fn $name(mut self, $name: $type) -> Self {
-                self.$name = $name;
-                self
-            })+
-        }
-    };
-}
-
 setters! {
-    /// Sets how far back failures count (default: 30 s).
-    window: Duration;
-    /// Sets at how many failures per hundred calls it trips (default: 50).
-    failure_percent: u32;
-    /// Sets from how many calls on the rate means anything (default: 20).
-    minimum_calls: u32;
-    /// Sets at how many failures in a row it trips (default: 5).
-    consecutive_failures: u32;
-    /// Sets from when on a call counts as slow (default: never).
-    slow_after: Option<Duration>;
-    /// Sets at how many slow calls per hundred it trips (default: 100).
-    slow_percent: u32;
-    /// Sets how long it stays open the first time (default: 30 s).
-    open_for: Duration;
-    /// Sets how long it stays open at most (default: 5 min).
-    max_open_for: Duration;
-    /// Sets how many probes run at once (default: 1).
-    probes: u32;
-    /// Sets how many probes must succeed (default: 2).
-    successes_to_close: u32;
-    /// Sets from how long on a dropped call counts as a failure (default: 5 s).
-    abandoned_after: Duration;
+    BreakerConfig {
+        /// Sets how far back failures count (default: 30 s).
+        window: Duration;
+        /// Sets at how many failures per hundred calls it trips (default: 50).
+        failure_percent: u32;
+        /// Sets from how many calls on the rate means anything (default: 20).
+        minimum_calls: u32;
+        /// Sets at how many failures in a row it trips (default: 5).
+        consecutive_failures: u32;
+        /// Sets from when on a call counts as slow (default: never).
+        slow_after: Option<Duration>;
+        /// Sets at how many slow calls per hundred it trips (default: 100).
+        slow_percent: u32;
+        /// Sets how long it stays open the first time (default: 30 s).
+        open_for: Duration;
+        /// Sets how long it stays open at most (default: 5 min).
+        max_open_for: Duration;
+        /// Sets how many probes run at once (default: 1).
+        probes: u32;
+        /// Sets how many probes must succeed (default: 2).
+        successes_to_close: u32;
+        /// Sets from how long on a dropped call counts as a failure (default: 5 s).
+        abandoned_after: Duration;
+    }
 }
 
 /// Where the breaker stands.

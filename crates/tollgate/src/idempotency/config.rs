@@ -1,5 +1,6 @@
 //! Settings.
 
+use crate::setters::setters;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -87,38 +88,27 @@ impl Default for IdempotencyConfig {
     }
 }
 
-macro_rules! setters {
-    ($($(#[doc = $doc:literal])+ $name:ident: $type:ty;)+) => {
-        impl IdempotencyConfig {
-            $($(#[doc = $doc])+
-            #[must_use]
-            pub const fn $name(mut self, $name: $type) -> Self {
-                self.$name = $name;
-                self
-            })+
-        }
-    };
-}
-
 setters! {
-    /// Sets the lease (default: 60 s).
-    lease: Duration;
-    /// Sets for how long a running call renews its lease (default: 10 min).
-    renew_for: Duration;
-    /// Sets how long an answer is kept (default: 30 days).
-    retention: Duration;
-    /// Sets when a claim is armed (default: at begin).
-    arm: ArmPolicy;
-    /// Sets what a repeat gets while the first call runs (default: 409).
-    while_in_flight: WhileInFlight;
-    /// Sets how often a waiter asks the store (default: 50 ms).
-    look_again: Duration;
-    /// Sets how many repeats may wait at a time (default: 1,000).
-    max_waiting: usize;
-    /// Sets how long an answer waits for a failing store (default: 2 s).
-    settle_patience: Duration;
-    /// Sets how long a repeat waits for a look-up (default: 2 s).
-    resolve_patience: Duration;
-    /// Sets how many outcomes of one tenant may be unknown at a time (default: any number).
-    max_unresolved: Option<u32>;
+    IdempotencyConfig {
+        /// Sets the lease (default: 60 s).
+        lease: Duration;
+        /// Sets for how long a running call renews its lease (default: 10 min).
+        renew_for: Duration;
+        /// Sets how long an answer is kept (default: 30 days).
+        retention: Duration;
+        /// Sets when a claim is armed (default: at begin).
+        arm: ArmPolicy;
+        /// Sets what a repeat gets while the first call runs (default: 409).
+        while_in_flight: WhileInFlight;
+        /// Sets how often a waiter asks the store (default: 50 ms).
+        look_again: Duration;
+        /// Sets how many repeats may wait at a time (default: 1,000).
+        max_waiting: usize;
+        /// Sets how long an answer waits for a failing store (default: 2 s).
+        settle_patience: Duration;
+        /// Sets how long a repeat waits for a look-up (default: 2 s).
+        resolve_patience: Duration;
+        /// Sets how many outcomes of one tenant may be unknown at a time (default: any number).
+        max_unresolved: Option<u32>;
+    }
 }

@@ -17,10 +17,6 @@ const LOOKS: u32 = 3;
 /// How often it is looked into at all. With the pauses, five minutes: about as long as an outcome is written in the background.
 const TRIES: u32 = 60;
 
-/// How many look at a time. A store that does not answer leaves a begin in doubt with every call, and that so many ask it for them must
-/// not be what keeps it from answering. The claims of the others, if they stand, lapse.
-pub(super) const LOOKING: usize = 1000;
-
 /// The first pause before a look; five times longer each time, up to the longest.
 const PAUSE: Duration = Duration::from_millis(100);
 const LONGEST: Duration = Duration::from_secs(5);

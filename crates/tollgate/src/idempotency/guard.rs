@@ -1,7 +1,6 @@
 //! What every guarded call needs, made once and shared by all services of a layer.
 
 use super::config::{ArmPolicy, IdempotencyConfig};
-use super::give_back::LOOKING;
 use super::ledger::Ledger;
 use super::look_up::LookUp;
 use super::running::Running;
@@ -11,6 +10,10 @@ use tokio::sync::Semaphore;
 use tollgate_core::Secrets;
 use tollgate_core::protocol::Identity;
 use tollgate_core::store::idempotency::{Begin, Owner};
+
+/// How many look at a time for claims whose answers were lost. A store that does not answer leaves a begin in doubt with every call, and
+/// that so many ask it for them must not be what keeps it from answering. The claims of the others, if they stand, lapse.
+const LOOKING: usize = 1000;
 
 /// What every call needs, made once.
 pub(super) struct Guard<St, P> {

@@ -14,21 +14,17 @@
 //!
 //! ```
 //! use tollgate::idempotency::IdempotencyLayer;
-//! use tollgate_core::gateway::{Call, NewPayment, Payment, PaymentStatus, Sale};
+//! use tollgate_core::gateway::{Call, NewPayment, Payment, Sale};
 //! use tollgate_core::id::{IdempotencyKey, InstrumentToken, MerchantReference, PaymentId};
 //! use tollgate_core::store::memory::MemoryIdempotency;
-//! use tollgate_core::{Money, PaymentError, Secrets};
+//! use tollgate_core::{PaymentError, Secrets};
 //! use tower::{ServiceBuilder, ServiceExt, service_fn};
 //!
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let gateway = service_fn(|call: Call<Sale>| async move {
 //!     // what is sent to the gateway carries one key for all attempts of this claim
 //!     let _key = call.context.key.as_ref().map(|key| key.downstream_key("acme-pay"));
-//!     let amount = call.message.payment.amount;
-//!     Ok::<_, PaymentError>(Payment {
-//!         id: PaymentId::new("pay_1")?, reference: call.message.payment.reference, status: PaymentStatus::Captured,
-//!         amount, captured: amount, refunded: Money::zero(amount.currency()), avs: None, cvv: None,
-//!     })
+//!     Ok::<_, PaymentError>(Payment::captured(PaymentId::new("pay_1")?, call.message.payment))
 //! });
 //! // for real money: a durable store, `IdempotencyLayer::gateway(store, secrets)?`
 //! let layer = IdempotencyLayer::dangerous_gateway(MemoryIdempotency::new(), Secrets::ephemeral());
@@ -139,6 +135,19 @@
 //!
 //! Outermost of the outbound stack, so that replays are served while the breaker is open; inbound inside authentication and
 //! caller limits, outside compression. `PaymentStack` (feature `stack`) keeps the order.
+
+// For whoever changes it, where to read. The rule itself is core's: `tollgate_core::store::idempotency::rule`.
+//
+// | file | holds |
+// |---|---|
+// | `layer`, `config`, `guard` | what users stack, its settings, and what all its services share |
+// | `service`, `future` | which calls are guarded; a call's way, from begin to answer |
+// | `asked`, `wait`, `inquiry` | a key that is not free: its answer, its running call waited for, its doubt looked into |
+// | `run`, `renewal`, `caught` | a claim: sent, its lease renewed, its panic caught, settled |
+// | `give_back`, `running` | a claim that no call will use; which calls run, for `drain` |
+// | `http`, `gateway` | the adapters |
+// | `open_keys`, `resolve`, `look_up`, `operator`, `ledger` | what is open, and how it ends: by look-up or by people, written down first |
+// | `upkeep` | what a store needs from time to time |
 
 mod asked;
 mod caught;

@@ -3,6 +3,7 @@
 use super::open_keys::Backlog;
 use crate::batches::Batches;
 use crate::causes::Causes;
+use crate::setters::setters;
 use crate::spread::Spread;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -64,35 +65,20 @@ pub struct UpkeepPass {
     pub backlog: Backlog,
 }
 
+setters! {
+    Upkeep {
+        /// Sets how often a pass is made (default: every minute).
+        every: Duration;
+        /// Sets how many records are changed at a time (default: 100).
+        batch: u32;
+        /// Sets how long a store is left alone after each batch (default: 50 ms).
+        pause: Duration;
+        /// Sets how long a key stays spent after its answer was forgotten (default: 400 days).
+        tombstone: Duration;
+    }
+}
+
 impl Upkeep {
-    /// Sets how often a pass is made (default: every minute).
-    #[must_use]
-    pub const fn every(mut self, every: Duration) -> Self {
-        self.every = every;
-        self
-    }
-
-    /// Sets how many records are changed at a time (default: 100).
-    #[must_use]
-    pub const fn batch(mut self, batch: u32) -> Self {
-        self.batch = batch;
-        self
-    }
-
-    /// Sets how long a store is left alone after each batch (default: 50 ms).
-    #[must_use]
-    pub const fn pause(mut self, pause: Duration) -> Self {
-        self.pause = pause;
-        self
-    }
-
-    /// Sets how long a key stays spent after its answer was forgotten (default: 400 days).
-    #[must_use]
-    pub const fn tombstone(mut self, tombstone: Duration) -> Self {
-        self.tombstone = tombstone;
-        self
-    }
-
     /// One pass: marks lost owners, forgets what may be forgotten, counts what is open. Dropping it leaves the rest for the next one.
     ///
     /// # Errors

@@ -1,5 +1,6 @@
 //! The rule itself, pure.
 
+use crate::setters::setters;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use tollgate_core::{Advice, Effect, Verdict};
@@ -33,30 +34,19 @@ impl Default for RetryConfig {
     }
 }
 
-macro_rules! setters {
-    ($($(#[doc = $doc:literal])+ $name:ident: $type:ty;)+) => {
-        impl RetryConfig {
-            $($(#[doc = $doc])+
-            #[must_use]
-            pub const fn $name(mut self, $name: $type) -> Self {
-                self.$name = $name;
-                self
-            })+
-        }
-    };
-}
-
 setters! {
-    /// Sets how many attempts in all (default: 3).
-    max_attempts: u16;
-    /// Sets the first wait's upper end (default: 500 ms).
-    base: Duration;
-    /// Sets the longest wait (default: 5 s).
-    cap: Duration;
-    /// Sets up to which `Retry-After` it waits (default: 10 s).
-    retry_after_cap: Duration;
-    /// Sets how much time an attempt needs (default: 100 ms).
-    min_attempt: Duration;
+    RetryConfig {
+        /// Sets how many attempts in all (default: 3).
+        max_attempts: u16;
+        /// Sets the first wait's upper end (default: 500 ms).
+        base: Duration;
+        /// Sets the longest wait (default: 5 s).
+        cap: Duration;
+        /// Sets up to which `Retry-After` it waits (default: 10 s).
+        retry_after_cap: Duration;
+        /// Sets how much time an attempt needs (default: 100 ms).
+        min_attempt: Duration;
+    }
 }
 
 /// What is known after an attempt.

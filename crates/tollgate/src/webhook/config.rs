@@ -1,5 +1,6 @@
 //! Settings, and what the services of one layer share.
 
+use crate::setters::setters;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,28 +33,17 @@ impl Default for WebhookConfig {
     }
 }
 
-macro_rules! setters {
-    ($($(#[doc = $doc:literal])+ $name:ident: $type:ty;)+) => {
-        impl WebhookConfig {
-            $($(#[doc = $doc])+
-            #[must_use]
-            pub const fn $name(mut self, $name: $type) -> Self {
-                self.$name = $name;
-                self
-            })+
-        }
-    };
-}
-
 setters! {
-    /// Sets how far a timestamp may lie from now (default: 300 s).
-    tolerance: Duration;
-    /// Sets the largest body, in bytes (default: 1 MiB).
-    max_body: usize;
-    /// Sets how long the handler may take (default: 60 s).
-    lease: Duration;
-    /// Sets how long a processed event is remembered (default: 35 days).
-    retention: Duration;
+    WebhookConfig {
+        /// Sets how far a timestamp may lie from now (default: 300 s).
+        tolerance: Duration;
+        /// Sets the largest body, in bytes (default: 1 MiB).
+        max_body: usize;
+        /// Sets how long the handler may take (default: 60 s).
+        lease: Duration;
+        /// Sets how long a processed event is remembered (default: 35 days).
+        retention: Duration;
+    }
 }
 
 pub(super) struct Shared<C, St> {

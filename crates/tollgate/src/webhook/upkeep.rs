@@ -2,6 +2,7 @@
 
 use crate::batches::Batches;
 use crate::causes::Causes;
+use crate::setters::setters;
 use crate::spread::Spread;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -60,35 +61,20 @@ pub struct UpkeepPass {
     pub all: bool,
 }
 
+setters! {
+    Upkeep {
+        /// Sets how often a pass is made (default: every minute).
+        every: Duration;
+        /// Sets how many events are forgotten at a time (default: 100).
+        batch: u32;
+        /// Sets how long a store is left alone after each batch (default: 50 ms).
+        pause: Duration;
+        /// Sets how many events one pass forgets at most (default: 100,000).
+        at_most: u64;
+    }
+}
+
 impl Upkeep {
-    /// Sets how often a pass is made (default: every minute).
-    #[must_use]
-    pub const fn every(mut self, every: Duration) -> Self {
-        self.every = every;
-        self
-    }
-
-    /// Sets how many events are forgotten at a time (default: 100).
-    #[must_use]
-    pub const fn batch(mut self, batch: u32) -> Self {
-        self.batch = batch;
-        self
-    }
-
-    /// Sets how long a store is left alone after each batch (default: 50 ms).
-    #[must_use]
-    pub const fn pause(mut self, pause: Duration) -> Self {
-        self.pause = pause;
-        self
-    }
-
-    /// Sets how many events one pass forgets at most (default: 100,000).
-    #[must_use]
-    pub const fn at_most(mut self, at_most: u64) -> Self {
-        self.at_most = at_most;
-        self
-    }
-
     /// One pass: forgets what may be forgotten. Dropping it leaves the rest for the next one.
     ///
     /// # Errors

@@ -55,6 +55,7 @@ impl<St: AuditStore> AuditLog<St> {
     }
 
     /// How many outcomes could not be written although it was tried for minutes. Their intents stand alone in the log.
+    #[must_use]
     pub fn lost_outcomes(&self) -> u64 {
         self.0.lost.load(Relaxed)
     }

@@ -115,6 +115,22 @@ async fn a_log_that_fails_after_the_send_changes_no_answer() {
     assert_eq!(entries(store.inner()).await[1].effect, Some(Effect::Executed)); // written at last
 }
 
+/// It is tried for minutes, and counted then: the intent stands alone.
+#[tokio::test(start_paused = true)]
+async fn an_outcome_that_cannot_be_written_is_counted() {
+    let store = (1..100).fold(Faulty::new(MemoryAudit::new()), |store, append| {
+        store.failing(append, When::Before)
+    });
+    let log = AuditLog::new(store.clone(), "payments", Secrets::ephemeral());
+    let layer = AuditLayer::gateway(log.clone());
+    let gateway = service_fn(|_: Call<Sale>| async { Ok::<_, PaymentError>("charged") });
+    assert_eq!(layer.layer(gateway).oneshot(sale()).await, Ok("charged"));
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert_eq!(log.lost_outcomes(), 0, "it is still tried");
+    tokio::time::sleep(Duration::from_secs(3600)).await;
+    assert_eq!((log.lost_outcomes(), entries(store.inner()).await.len()), (1, 1));
+}
+
 /// Whoever stops to wait while the outcome is being written loses nothing of the log.
 #[tokio::test(start_paused = true)]
 async fn an_outcome_that_nobody_waits_for_is_written_all_the_same() {

@@ -105,6 +105,9 @@ async fn not_checked_is_no_mismatch() {
         assert_eq!(screen(rule(), facts).await.decision(), decision, "{cvv} {avs}");
     }
     assert_eq!(screen(rule(), Facts::default()).await, Screening::default());
+    let half = Facts::default().avs(AvsResult::Partial);
+    let lenient = screen(rule().challenge_partial_address(false), half).await;
+    assert_eq!(lenient.decision(), Decision::Approve);
 }
 
 /// Seed F1: the rule never recorded anything. F3: two windows erased each other's history.

@@ -26,6 +26,30 @@ async fn words_can_be_chosen() {
     );
 }
 
+/// A replay has the headers that are kept, and no others.
+#[tokio::test]
+async fn kept_headers_can_be_added_to() {
+    let (plain, kept) = (
+        HeaderName::from_static("x-plain"),
+        HeaderName::from_static("x-kept"),
+    );
+    let names = [plain.clone(), kept.clone()];
+    let app = answering(GuardedHttp::ietf().keep_header(kept.clone()), move || {
+        let mut answer = ok();
+        for name in &names {
+            answer.headers_mut().insert(name, "1".parse().unwrap());
+        }
+        answer
+            .headers_mut()
+            .insert(header::ETAG, "\"v1\"".parse().unwrap());
+        answer
+    });
+    send(&app, request("k", "a")).await;
+    let replay = send(&app, request("k", "a")).await;
+    let has = |name: &HeaderName| replay.headers().contains_key(name);
+    assert_eq!((has(&kept), has(&plain), has(&header::ETAG)), (true, false, true));
+}
+
 #[tokio::test]
 async fn keys_can_be_held_to_more() {
     let app = answering(GuardedHttp::ietf().quoted_keys_only().min_key_length(8), ok);

@@ -1,6 +1,6 @@
 //! The vocabulary of tollgate: what every crate of the workspace says in the same words.
 //!
-//! This crate holds no runtime, no driver and no layer. It answers four questions:
+//! This crate holds no runtime, no driver and no layer. It answers five questions:
 //!
 //! | question | module |
 //! |---|---|
@@ -8,6 +8,7 @@
 //! | What may a layer ask of a request and of an answer? | [`protocol`], [`context`] |
 //! | What is asked of a gateway, in exact amounts? | [`gateway`], [`money`], [`id`] |
 //! | Who remembers, and what does it promise? | [`store`], with in-memory implementations of every port |
+//! | What time is it, what is a secret, how is an answer stored? | [`clock`], [`secret`], [`tokenizer`], [`codec`] |
 //!
 //! # The three questions instead of one flag
 //!

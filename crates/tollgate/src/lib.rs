@@ -27,7 +27,8 @@
 //! | [`deadline`] | `deadline` | starting what cannot finish in time |
 //! | [`cache`] | `cache` | asking the same read again and again |
 //!
-//! [`PaymentStack`] (feature `stack`) puts the six together and makes the wrong order a compile error.
+//! [`PaymentStack`] (feature `stack`) puts the six together and makes the wrong order a compile error. The feature `seal` adds a store
+//! that seals what it stores: `tollgate_core::store::idempotency::seal`.
 //!
 //! # Features
 //!

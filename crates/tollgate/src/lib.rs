@@ -30,6 +30,47 @@
 //! [`PaymentStack`] (feature `stack`) puts the six together and makes the wrong order a compile error. The feature `seal` adds a store
 //! that seals what it stores: `tollgate_core::store::idempotency::seal`.
 //!
+//! # Smallest use
+//!
+//! ```
+//! # #[cfg(feature = "stack")]
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use tollgate::circuit_breaker::{Breaker, BreakerConfig, CircuitBreakerLayer};
+//! use tollgate::idempotency::IdempotencyLayer;
+//! use tollgate::retry::{RetryConfig, RetryLayer};
+//! use tollgate_core::gateway::{Call, NewPayment, Payment, Sale};
+//! use tollgate_core::id::{IdempotencyKey, InstrumentToken, MerchantReference, PaymentId};
+//! use tollgate_core::{PaymentError, Secrets, store::memory::MemoryIdempotency};
+//! use tower::{ServiceBuilder, ServiceExt, service_fn};
+//!
+//! // yours speaks to a gateway, and sends it this key: one for all attempts
+//! let gateway = service_fn(|call: Call<Sale>| async move {
+//!     let _key = call.context.key.as_ref().map(|key| key.downstream_key("acme-pay"));
+//!     Ok::<_, PaymentError>(Payment::captured(PaymentId::new("pay_1")?, call.message.payment))
+//! });
+//! let payments = ServiceBuilder::new() // outermost first; for real money a durable store, `IdempotencyLayer::gateway(store, secrets)?`
+//!     .layer(IdempotencyLayer::dangerous_gateway(MemoryIdempotency::new(), Secrets::ephemeral()))
+//!     .layer(CircuitBreakerLayer::gateway(Breaker::new(BreakerConfig::default())))
+//!     .layer(RetryLayer::gateway(RetryConfig::default()))
+//!     .service(gateway);
+//!
+//! let sale = Sale {
+//!     key: IdempotencyKey::new("order-4711/pay")?,
+//!     payment: NewPayment::new(
+//!         "19.99 EUR".parse()?,
+//!         InstrumentToken::new("tok_visa")?,
+//!         MerchantReference::new("order-4711")?,
+//!     ),
+//! };
+//! let first = payments.clone().oneshot(Call::new(sale.clone())).await?;
+//! let again = payments.oneshot(Call::new(sale)).await?; // answered from the record
+//! assert_eq!(first, again);
+//! # Ok(()) }
+//! # #[cfg(not(feature = "stack"))] fn main() {}
+//! ```
+//!
+//! Each layer's page has its own, for gateways and for HTTP; the [`guide`] says what to set, and why.
+//!
 //! # Features
 //!
 //! None is on by default; `full` turns all on. A feature adds an API and never changes behaviour.

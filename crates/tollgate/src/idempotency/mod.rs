@@ -146,7 +146,8 @@
 // | `run`, `renewal`, `caught` | a claim: sent, its lease renewed, its panic caught, settled |
 // | `give_back`, `running` | a claim that no call will use; which calls run, for `drain` |
 // | `http`, `gateway` | the adapters |
-// | `open_keys`, `resolve`, `look_up`, `operator`, `ledger` | what is open, and how it ends: by look-up or by people, written down first |
+// | `open_keys`, `resolve`, `look_up`, `operator` | what is open, and how it ends: by look-up or by people |
+// | `ledger`, `in_audit` | written down first: where, and in which words |
 // | `upkeep` | what a store needs from time to time |
 
 mod asked;

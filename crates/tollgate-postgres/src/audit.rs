@@ -1,6 +1,7 @@
 //! Audit chains: the chain's advisory lock is held from reading the head to writing the next link.
 
 use crate::Postgres;
+use crate::asking::query;
 use crate::error::{Failure, unreadable};
 use crate::session::{clock, instant, lock, signed};
 use sqlx::{PgConnection, Row};
@@ -31,7 +32,7 @@ impl AuditStore for Postgres {
             Box::pin(async move {
                 let (now, last) = head(connection, &name).await?;
                 let entry = chain::next(&name, last, now, body);
-                sqlx::query(APPEND)
+                query(APPEND)
                     .bind(&name)
                     .bind(signed(entry.seq))
                     .bind(entry.at.unix_micros())
@@ -57,7 +58,7 @@ impl AuditStore for Postgres {
         let name = name.to_owned();
         self.step(move |connection| {
             Box::pin(async move {
-                let rows = sqlx::query(READ)
+                let rows = query(READ)
                     .bind(&name)
                     .bind(signed(after))
                     .bind(i64::from(limit))
@@ -71,7 +72,7 @@ impl AuditStore for Postgres {
 }
 
 async fn head(connection: &mut PgConnection, name: &str) -> Result<(Timestamp, Receipt), Failure> {
-    let row = sqlx::query(HEAD)
+    let row = query(HEAD)
         .bind(name)
         .fetch_one(connection)
         .await

@@ -1,6 +1,7 @@
 //! What reconciliation runs leave: one guarded statement writes it, core's rule says what an answer of "not written" means.
 
 use crate::Postgres;
+use crate::asking::query;
 use crate::error::{Failure, unreadable};
 use crate::session::{PATIENCE, signed};
 use sqlx::postgres::PgRow;
@@ -27,7 +28,7 @@ impl CarryOverStore for Postgres {
         let run = run.to_owned();
         self.step(move |connection| {
             Box::pin(async move {
-                let row = sqlx::query(LOAD).bind(run).fetch_optional(connection).await;
+                let row = query(LOAD).bind(run).fetch_optional(connection).await;
                 row.map_err(Failure::Before)?
                     .map_or(Ok(None), |row| carried(&row, 0))
             })
@@ -47,7 +48,7 @@ async fn replace(
     body: &Arc<[u8]>,
 ) -> Result<Replaced, Failure> {
     for _ in 0..PATIENCE {
-        let row = sqlx::query(REPLACE)
+        let row = query(REPLACE)
             .bind(run)
             .bind(signed(seen))
             .bind(&**body)

@@ -2,6 +2,7 @@
 //! the general way.
 
 use crate::Postgres;
+use crate::asking::query;
 use crate::error::{Failure, unreadable};
 use crate::session::{PATIENCE, clock, instant, later, micros, signed};
 use sqlx::postgres::{PgArguments, PgRow};
@@ -76,7 +77,7 @@ impl DedupStore for Postgres {
     fn commit(&self, ticket: Ticket, retention: Duration) -> Boxed<bool> {
         self.step(move |connection| {
             Box::pin(async move {
-                let commit = bind_ticket(sqlx::query(COMMIT), &ticket).bind(micros(retention));
+                let commit = bind_ticket(query(COMMIT), &ticket).bind(micros(retention));
                 let decide =
                     |record: Option<&EventRecord>, now| rule::commit(record, &ticket, retention, now);
                 at_once(connection, commit, &ticket.key, decide).await
@@ -87,7 +88,7 @@ impl DedupStore for Postgres {
     fn release(&self, ticket: Ticket) -> Boxed<bool> {
         self.step(move |connection| {
             Box::pin(async move {
-                let release = bind_ticket(sqlx::query(RELEASE), &ticket);
+                let release = bind_ticket(query(RELEASE), &ticket);
                 let decide = |record: Option<&EventRecord>, now| rule::release(record, &ticket, now);
                 at_once(connection, release, &ticket.key, decide).await
             })
@@ -97,10 +98,7 @@ impl DedupStore for Postgres {
     fn forget(&self, limit: u32) -> Boxed<u64> {
         self.step(move |connection| {
             Box::pin(async move {
-                let forgotten = sqlx::query(FORGET)
-                    .bind(i64::from(limit))
-                    .execute(connection)
-                    .await;
+                let forgotten = query(FORGET).bind(i64::from(limit)).execute(connection).await;
                 Ok(forgotten.map_err(Failure::Write)?.rows_affected())
             })
         })
@@ -130,7 +128,7 @@ async fn at_once(
 }
 
 async fn take(connection: &mut PgConnection, claim: Claim) -> Result<Claimed, Failure> {
-    let row = sqlx::query(CLAIM)
+    let row = query(CLAIM)
         .bind(&claim.key.0[..])
         .bind(&claim.digest.0[..])
         .bind(micros(claim.lease))
@@ -173,7 +171,7 @@ async fn apply<T>(
     decide: impl Fn(Option<&EventRecord>, Timestamp) -> (Change, T),
 ) -> Result<T, Failure> {
     for _ in 0..PATIENCE {
-        let row = sqlx::query(LOAD)
+        let row = query(LOAD)
             .bind(&key.0[..])
             .fetch_one(&mut *connection)
             .await
@@ -200,7 +198,7 @@ async fn put(
     version: Option<&str>,
     record: &EventRecord,
 ) -> Result<bool, Failure> {
-    let write = sqlx::query(if version.is_some() { UPDATE } else { INSERT })
+    let write = query(if version.is_some() { UPDATE } else { INSERT })
         .bind(&key.0[..])
         .bind(&record.digest.0[..])
         .bind(signed(record.fence))

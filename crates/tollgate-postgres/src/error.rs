@@ -29,6 +29,32 @@ pub enum OpenError {
     /// It is a standby, which cannot take a claim and answers with yesterday's.
     #[error("the server is a read-only standby: give the address of the primary")]
     Standby,
+    /// A pooler stands between, and gives the server's connections to one client after the other: what one has prepared another would call.
+    #[error(
+        "a pooler gives the connections of the database to one client after the other (`pool_mode = transaction` or `statement`), and \
+         prepared statements of one would be run for another: set it to session pooling, give the address of the database itself, or \
+         say `Settings::transaction_pooling` where it pools per transaction"
+    )]
+    SharedConnections,
+    /// The role may not use the schema `tollgate`, or what is in it.
+    #[error(
+        "the role lacks rights on {what}: grant it usage on the schema tollgate, and select, insert, update, delete on all of its tables"
+    )]
+    Forbidden {
+        /// On what.
+        what: String,
+    },
+    /// Row security hides records from this role: what it cannot see it would take for absent.
+    #[error(
+        "row security hides rows of tollgate.{table} from this role: disable it there, or give the role bypassrls"
+    )]
+    Hidden {
+        /// Of which table.
+        table: String,
+    },
+    /// It lets this role read only.
+    #[error("the database takes no writes from this role: it has default_transaction_read_only = on")]
+    ReadOnly,
     /// Its tables are missing, or of an older version, and nobody asked to migrate.
     #[error(
         "the database has schema {found} of tollgate, this build needs {known}: open it once with `Settings::migrate`, by a role that may create tables"
@@ -56,7 +82,12 @@ pub enum OpenError {
 
 impl From<sqlx::Error> for OpenError {
     fn from(error: sqlx::Error) -> Self {
-        Self::Unreachable(error)
+        match &*sqlstate(&error) {
+            "42501" => Self::Forbidden {
+                what: "the schema tollgate".into(),
+            },
+            _ => Self::Unreachable(error),
+        }
     }
 }
 
@@ -127,10 +158,14 @@ impl Failure {
     pub(crate) fn leaves_the_connection_whole(&self) -> bool {
         match self {
             Self::Before(error) | Self::Write(error) => {
-                matches!(error, sqlx::Error::Database(_)) && !is_answer_lost(error)
+                // read_only_sql_transaction: as below
+                matches!(error, sqlx::Error::Database(_))
+                    && !is_answer_lost(error)
+                    && sqlstate(error) != "25006"
             }
-            Self::Silent => false,
-            Self::Contended | Self::Forgetful | Self::ReadOnly => true,
+            // after a failover the address leads elsewhere, and the connection still to what has become a standby
+            Self::Silent | Self::ReadOnly => false,
+            Self::Contended | Self::Forgetful => true,
         }
     }
 
@@ -173,6 +208,11 @@ fn store_error(error: sqlx::Error) -> StoreError {
         | sqlx::Error::ColumnIndexOutOfBounds { .. } => (
             StoreErrorKind::Unreadable,
             "the database holds something this build cannot read",
+        ),
+        // what the pool found out about a connection that was idle
+        sqlx::Error::Configuration(_) => (
+            StoreErrorKind::Unsupported,
+            "a pooler has begun to share the database's connections",
         ),
         sqlx::Error::InvalidArgument(_) | sqlx::Error::Encode(_) => {
             (StoreErrorKind::Unsupported, "the database cannot hold this")

@@ -38,6 +38,7 @@
 //! Before its first poll nothing was sent. After it, the step happened whole or not at all, and its connection is not used again. A step
 //! that goes together with others may still happen after the drop; the others are told all the same.
 
+mod asking;
 mod audit;
 mod carry_over;
 mod dedup;
@@ -47,6 +48,7 @@ mod idempotency;
 mod migrate;
 mod open;
 mod pool;
+mod pooler;
 mod quota;
 mod saga;
 mod session;

@@ -1,5 +1,6 @@
 //! The schema: what version it is, and how it is brought up to date.
 
+use crate::asking::query;
 use crate::error::OpenError;
 use sqlx::{Executor, PgConnection, Row};
 
@@ -16,11 +17,16 @@ pub(crate) fn known() -> i32 {
 
 /// The schema's version, 0 when there is none. Refuses schemas of a newer build, and of others, before anything is written.
 pub(crate) async fn recognise(connection: &mut PgConnection) -> Result<i32, OpenError> {
-    let row = sqlx::query(
+    let row = query(
         "select to_regclass('tollgate.migration') is not null, \
          exists (select from pg_class where relnamespace = to_regnamespace('tollgate')), \
          (select relname::text from pg_class where relnamespace = to_regnamespace('tollgate') and relkind = 'r' \
-          and relpersistence <> 'p' limit 1)",
+          and relpersistence <> 'p' limit 1), \
+         (select string_agg(relname::text, ', ' order by relname) from pg_class where relnamespace = to_regnamespace('tollgate') \
+          and relkind = 'r' and relname <> 'migration' and not (has_table_privilege(oid, 'select') \
+          and has_table_privilege(oid, 'insert') and has_table_privilege(oid, 'update') and has_table_privilege(oid, 'delete'))), \
+         (select relname::text from pg_class where relnamespace = to_regnamespace('tollgate') and relkind = 'r' \
+          and row_security_active(oid) limit 1)",
     )
     .fetch_one(&mut *connection)
     .await?;
@@ -35,7 +41,15 @@ pub(crate) async fn recognise(connection: &mut PgConnection) -> Result<i32, Open
             wanted: "logged",
         });
     }
-    let found = sqlx::query("select coalesce(max(version), 0) from tollgate.migration")
+    if let Some(tables) = row.try_get::<Option<String>, _>(3)? {
+        return Err(OpenError::Forbidden {
+            what: format!("the tables {tables} of the schema tollgate"),
+        });
+    }
+    if let Some(found) = row.try_get::<Option<String>, _>(4)? {
+        return Err(OpenError::Hidden { table: found });
+    }
+    let found = query("select coalesce(max(version), 0) from tollgate.migration")
         .fetch_one(connection)
         .await?
         .try_get(0)?;
@@ -52,7 +66,7 @@ pub(crate) async fn migrate(connection: &mut PgConnection) -> Result<(), OpenErr
         .execute("begin isolation level read committed read write")
         .await?;
     // the second of two processes waits here, and then finds nothing left to do
-    sqlx::query("select pg_advisory_xact_lock($1)")
+    query("select pg_advisory_xact_lock($1)")
         .bind(MIGRATING)
         .execute(&mut *connection)
         .await?;
@@ -62,7 +76,7 @@ pub(crate) async fn migrate(connection: &mut PgConnection) -> Result<(), OpenErr
     }
     for (version, migration) in (1..).zip(MIGRATIONS).skip_while(|(version, _)| *version <= found) {
         connection.execute(migration).await?;
-        sqlx::query("insert into tollgate.migration (version) values ($1)")
+        query("insert into tollgate.migration (version) values ($1)")
             .bind(version)
             .execute(&mut *connection)
             .await?;
@@ -73,10 +87,9 @@ pub(crate) async fn migrate(connection: &mut PgConnection) -> Result<(), OpenErr
 
 /// The schema itself, which a database administrator may have made, and the table of its versions.
 async fn prepare(connection: &mut PgConnection) -> Result<(), OpenError> {
-    let row =
-        sqlx::query("select to_regnamespace('tollgate') is null, to_regclass('tollgate.migration') is null")
-            .fetch_one(&mut *connection)
-            .await?;
+    let row = query("select to_regnamespace('tollgate') is null, to_regclass('tollgate.migration') is null")
+        .fetch_one(&mut *connection)
+        .await?;
     if row.try_get(0)? {
         connection.execute("create schema tollgate").await?;
     }

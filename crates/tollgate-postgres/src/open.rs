@@ -1,5 +1,6 @@
 //! Connects, checks what the server promises and which schema it has.
 
+use crate::asking::{query, with_names};
 use crate::ear::Ear;
 use crate::error::OpenError;
 use crate::idempotency::{LIMITS, Steps};
@@ -7,7 +8,7 @@ use crate::migrate::{known, migrate, recognise};
 use crate::pool::Pool;
 use crate::settings::Settings;
 use sqlx::postgres::PgConnectOptions;
-use sqlx::{PgConnection, Row};
+use sqlx::{Executor, PgConnection, Row};
 use std::fmt;
 use tollgate_core::store::Capabilities;
 use tollgate_core::store::together::Together;
@@ -47,18 +48,17 @@ impl Postgres {
     /// [`OpenError`].
     pub async fn connect_with(options: PgConnectOptions, settings: Settings) -> Result<Self, OpenError> {
         let pool = Pool::new(options, settings.clone());
-        let mut busy = pool.acquire().await?;
-        let durable = check(&mut busy.connection).await?;
-        let (found, known) = (recognise(&mut busy.connection).await?, known());
-        if found != known {
-            if !settings.migrate {
-                return Err(OpenError::Outdated { found, known });
-            }
-            migrate(&mut busy.connection).await?;
+        if !settings.transaction_pooling {
+            pool.refuse_shared().await?;
         }
+        let mut busy = pool.acquire().await?;
+        let opening = open(&mut busy.connection, &settings);
+        let durable = with_names(!settings.transaction_pooling, opening).await?;
         busy.give_back();
+        // behind a pooler that shares its connections, what is said reaches whoever has that connection then
+        let listens = settings.listen && !settings.transaction_pooling;
         Ok(Self {
-            ear: settings.listen.then(|| Ear::new(pool.options().clone())),
+            ear: listens.then(|| Ear::new(pool.options().clone())),
             steps: Together::new(Steps(pool.clone()), LIMITS),
             pool,
             capabilities: Capabilities {
@@ -96,15 +96,41 @@ impl fmt::Debug for Postgres {
     }
 }
 
+/// Looks at the server and at the schema, and migrates if it is to. Whether what the server acknowledges is on disk. Failed or dropped, it
+/// may leave a transaction open.
+async fn open(connection: &mut PgConnection, settings: &Settings) -> Result<bool, OpenError> {
+    // behind a pooler the connection is ours within a transaction only
+    let shared = settings.transaction_pooling;
+    if shared {
+        connection.execute("begin isolation level read committed").await?;
+    }
+    let durable = check(connection).await?;
+    let (found, known) = (recognise(connection).await?, known());
+    if shared {
+        connection.execute("commit").await?;
+    }
+    if found != known {
+        if !settings.migrate {
+            return Err(OpenError::Outdated { found, known });
+        }
+        migrate(connection).await?;
+    }
+    Ok(durable)
+}
+
 /// Whether what the server acknowledges is on disk. Refuses a server that cannot guard anything.
 async fn check(connection: &mut PgConnection) -> Result<bool, OpenError> {
-    let row = sqlx::query(
-        "select pg_is_in_recovery(), current_setting('synchronous_commit'), current_setting('fsync')",
+    let row = query(
+        "select pg_is_in_recovery(), current_setting('synchronous_commit'), current_setting('fsync'), \
+         current_setting('default_transaction_read_only')",
     )
     .fetch_one(connection)
     .await?;
     if row.try_get(0)? {
         return Err(OpenError::Standby);
+    }
+    if row.try_get::<String, _>(3)? == "on" {
+        return Err(OpenError::ReadOnly);
     }
     let found: String = row.try_get(1)?;
     if found == "off" {

@@ -4,12 +4,15 @@
 //! cannot be turned off: a round trip more for every step, half of what a server can carry. Here a connection is asked only when it has
 //! been idle for a while.
 
+use crate::error::OpenError;
+use crate::pooler::{process, refuse_shared};
 use crate::settings::Settings;
 use sqlx::error::DatabaseError;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Error, Executor, PgConnection};
 use std::collections::VecDeque;
 use std::fmt;
+use std::hash::{BuildHasher, RandomState};
 use std::io::ErrorKind;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -46,6 +49,8 @@ struct Shared {
 
 struct Idle {
     connection: PgConnection,
+    /// The server's process that it led to when it was made; `None` behind a pooler that shares it.
+    process: Option<i32>,
     born: Instant,
     since: Instant,
 }
@@ -54,6 +59,7 @@ struct Idle {
 /// what was open.
 pub(crate) struct Busy {
     pub(crate) connection: PgConnection,
+    process: Option<i32>,
     born: Instant,
     shared: Arc<Shared>,
     _permit: OwnedSemaphorePermit,
@@ -79,6 +85,47 @@ impl Pool {
         self.0.settings.response_timeout
     }
 
+    /// Refuses a pooler that hands our connections to others, where nobody has said that there is one.
+    ///
+    /// That takes two connections at once. Where there are few, several who open at the same time could each hold one and wait for the
+    /// other: so nobody holds one for long, and whoever found no second one lets go and tries again, each at another time.
+    pub(crate) async fn refuse_shared(&self) -> Result<(), OpenError> {
+        let looking = async {
+            let mut patience = PROMPT;
+            loop {
+                if let Ok(found) = timeout(patience, refuse_shared(|| connect(&self.0.options))).await {
+                    return found;
+                }
+                sleep(some(LONGEST_PAUSE)).await;
+                patience *= 2;
+            }
+        };
+        timeout(self.0.settings.acquire_timeout, looking)
+            .await
+            .unwrap_or(Err(OpenError::Unreachable(Error::PoolTimedOut)))
+    }
+
+    /// Whether a pooler hands our connections to others between one transaction and the next.
+    pub(crate) fn shares_connections(&self) -> bool {
+        self.0.settings.transaction_pooling
+    }
+
+    /// What a transaction begins with, where a connection is nobody's before that.
+    pub(crate) fn before_each_transaction(&self) -> Option<String> {
+        let settings = &self.0.settings;
+        settings
+            .before_each_step()
+            .filter(|_| settings.transaction_pooling)
+    }
+
+    /// What a connection of one's own is told before each step.
+    fn before_each_step(&self) -> Option<String> {
+        let settings = &self.0.settings;
+        settings
+            .before_each_step()
+            .filter(|_| !settings.transaction_pooling)
+    }
+
     /// A connection that lives, as far as can be known; within the time that the settings allow.
     pub(crate) async fn acquire(&self) -> Result<Busy, Error> {
         let deadline = Instant::now()
@@ -87,15 +134,21 @@ impl Pool {
         let acquire = async {
             let permit = Arc::clone(&self.0.permits).acquire_owned().await;
             let permit = permit.map_err(|_| Error::PoolClosed)?;
-            let (mut connection, born) = match self.lively().await {
-                Some(idle) => (idle.connection, idle.born),
-                None => (connect(&self.0.options).await?, Instant::now()),
+            let Idle {
+                mut connection,
+                process,
+                born,
+                ..
+            } = match self.lively().await? {
+                Some(idle) => idle,
+                None => self.fresh().await?,
             };
-            if let Some(sql) = self.0.settings.before_each_step() {
+            if let Some(sql) = self.before_each_step() {
                 connection.execute(AssertSqlSafe(sql)).await?;
             }
             Ok(Busy {
                 connection,
+                process,
                 born,
                 shared: Arc::clone(&self.0),
                 _permit: permit,
@@ -106,15 +159,42 @@ impl Pool {
             .unwrap_or(Err(Error::PoolTimedOut))
     }
 
-    /// The last used of the idle connections that live.
-    async fn lively(&self) -> Option<Idle> {
+    /// A new connection.
+    async fn fresh(&self) -> Result<Idle, Error> {
+        let mut connection = connect(&self.0.options).await?;
+        let process = match self.shares_connections() {
+            true => None,
+            false => Some(settle_down(&mut connection).await?),
+        };
+        let now = Instant::now();
+        Ok(Idle {
+            connection,
+            process,
+            born: now,
+            since: now,
+        })
+    }
+
+    /// The last used of the idle connections that live. Fails if one leads to another process of the server than it did: a pooler has begun
+    /// to share it.
+    async fn lively(&self) -> Result<Option<Idle>, Error> {
         loop {
-            let mut idle = self.0.idle().pop_back()?;
+            let Some(mut idle) = self.0.idle().pop_back() else {
+                return Ok(None);
+            };
             if idle.since.elapsed() <= FRESH {
-                return Some(idle);
+                return Ok(Some(idle));
             }
-            if let Ok(Ok(())) = timeout(PROMPT, idle.connection.ping()).await {
-                return Some(idle);
+            let Some(before) = idle.process else {
+                if let Ok(Ok(())) = timeout(PROMPT, idle.connection.ping()).await {
+                    return Ok(Some(idle));
+                }
+                continue;
+            };
+            match timeout(PROMPT, process(&mut idle.connection)).await {
+                Ok(Ok(now)) if now == before => return Ok(Some(idle)),
+                Ok(Ok(_)) => return Err(Error::Configuration(OpenError::SharedConnections.into())),
+                _ => {}
             }
         }
     }
@@ -158,6 +238,7 @@ impl Busy {
         let mut idle = self.shared.idle();
         idle.push_back(Idle {
             connection: self.connection,
+            process: self.process,
             born: self.born,
             since,
         });
@@ -180,6 +261,15 @@ fn farewell(connection: PgConnection) {
     } // no runtime: dropping it closes the socket
 }
 
+/// Makes sure that a statement that commits by itself does so as it was written for, whatever isolation the server, the database or the role
+/// has as its default. Tells the server's process.
+async fn settle_down(connection: &mut PgConnection) -> Result<i32, Error> {
+    connection
+        .execute("set session characteristics as transaction isolation level read committed")
+        .await?;
+    process(connection).await
+}
+
 /// A new connection. A server that is starting, or restarting, takes none for a moment: worth the wait that the caller bounds.
 async fn connect(options: &PgConnectOptions) -> Result<PgConnection, Error> {
     let mut pause = PAUSE;
@@ -190,6 +280,12 @@ async fn connect(options: &PgConnectOptions) -> Result<PgConnection, Error> {
         }
         pause = (pause * 2).min(LONGEST_PAUSE);
     }
+}
+
+/// Some of this time: chance keeps those apart who would do the same at the same moments.
+fn some(time: Duration) -> Duration {
+    let chance = RandomState::new().hash_one(time) % 256;
+    time * u32::try_from(chance).unwrap_or(0) / 256
 }
 
 fn is_passing(error: &Error) -> bool {

@@ -3,6 +3,7 @@
 //! One that lies in the past is equal to none, and is removed by its neighbours.
 
 use crate::Postgres;
+use crate::asking::query;
 use crate::error::Failure;
 use crate::session::{Running, clock, instant, lock};
 use sqlx::{PgConnection, Row};
@@ -103,7 +104,7 @@ async fn arrivals(
     takes: &[Take],
 ) -> Result<(Timestamp, Vec<Option<Timestamp>>), Failure> {
     let keys: Vec<&[u8]> = takes.iter().map(|take| &take.key.0[..]).collect();
-    let rows = sqlx::query(ARRIVALS)
+    let rows = query(ARRIVALS)
         .bind(keys)
         .fetch_all(connection)
         .await
@@ -129,7 +130,7 @@ async fn put(
     let last: BTreeMap<QuotaKey, Timestamp> = arrivals.into_iter().collect();
     let keys: Vec<&[u8]> = last.keys().map(|key| &key.0[..]).collect();
     let arrivals: Vec<i64> = last.values().map(|arrival| arrival.unix_micros()).collect();
-    let put = sqlx::query(if new.is_empty() { PUT } else { PUT_AND_TIDY });
+    let put = query(if new.is_empty() { PUT } else { PUT_AND_TIDY });
     let mut put = put.bind(keys).bind(arrivals);
     if !new.is_empty() {
         let new: Vec<&[u8]> = new.iter().map(|key| &key.0[..]).collect();

@@ -1,6 +1,7 @@
 //! Saga journals: the fence is the guard of the statement that writes the records.
 
 use crate::Postgres;
+use crate::asking::{as_on, query, query_scalar};
 use crate::error::{Failure, unreadable};
 use crate::session::{PATIENCE, clock, later, micros, signed};
 use sqlx::postgres::PgRow;
@@ -85,7 +86,7 @@ impl SagaJournal for Postgres {
     fn append(&self, append: Append) -> Boxed<Fenced> {
         self.step(move |connection| {
             Box::pin(async move {
-                let written = sqlx::query_scalar(APPEND)
+                let written = query_scalar(APPEND)
                     .bind(&append.id.0[..])
                     .bind(signed(append.epoch))
                     .bind(signed(append.seen))
@@ -105,7 +106,7 @@ impl SagaJournal for Postgres {
         // the records are read under the claim's row locks: what a slow engine appended before belongs to them
         self.transaction(Vec::new(), move |connection| {
             Box::pin(async move {
-                let claimed = sqlx::query_scalar(CLAIM)
+                let claimed = query_scalar(CLAIM)
                     .bind(names)
                     .bind(i64::from(limit))
                     .bind(micros(lease))
@@ -119,7 +120,7 @@ impl SagaJournal for Postgres {
     fn claim_one(&self, id: SagaId, lease: Duration) -> Boxed<Option<Journal>> {
         self.transaction(Vec::new(), move |connection| {
             Box::pin(async move {
-                let claimed = sqlx::query_scalar(CLAIM_ONE)
+                let claimed = query_scalar(CLAIM_ONE)
                     .bind(&id.0[..])
                     .bind(micros(lease))
                     .fetch_all(&mut *connection)
@@ -133,7 +134,7 @@ impl SagaJournal for Postgres {
     fn renew(&self, id: SagaId, epoch: u64, lease: Duration) -> Boxed<Fenced> {
         self.step(move |connection| {
             Box::pin(async move {
-                let renewed = sqlx::query(RENEW)
+                let renewed = query(RENEW)
                     .bind(&id.0[..])
                     .bind(signed(epoch))
                     .bind(micros(lease))
@@ -160,7 +161,7 @@ impl SagaJournal for Postgres {
         self.step(move |connection| {
             Box::pin(async move {
                 let after = after.as_ref().map_or(&[][..], |id| &id.0[..]);
-                let found: Vec<[u8; 16]> = sqlx::query_scalar(LIST)
+                let found: Vec<[u8; 16]> = query_scalar(LIST)
                     .bind(state.as_str())
                     .bind(after)
                     .bind(i64::from(limit))
@@ -194,7 +195,8 @@ impl Postgres {
     /// # Errors
     /// The database failed: roll the transaction back.
     pub async fn create_in(transaction: &mut PgConnection, saga: &NewSaga) -> Result<Created, StoreError> {
-        create(transaction, saga).await.map_err(Failure::inside)
+        let created = as_on(transaction, async |connection| create(connection, saga).await);
+        created.await.map_err(Failure::inside)
     }
 }
 
@@ -204,7 +206,7 @@ const fn fenced_unless(written: bool) -> Fenced {
 
 async fn create(connection: &mut PgConnection, saga: &NewSaga) -> Result<Created, Failure> {
     for _ in 0..PATIENCE {
-        let row = sqlx::query(CREATE)
+        let row = query(CREATE)
             .bind(&saga.id.0[..])
             .bind(&*saga.name)
             .bind(&*saga.key)
@@ -237,7 +239,7 @@ async fn journals(connection: &mut PgConnection, ids: Vec<Vec<u8>>) -> Result<Ve
     if ids.is_empty() {
         return Ok(Vec::new());
     }
-    let rows = sqlx::query(JOURNALS)
+    let rows = query(JOURNALS)
         .bind(ids)
         .fetch_all(connection)
         .await

@@ -5,6 +5,7 @@
 //! closed, and the server rolls back.
 
 use crate::Postgres;
+use crate::asking::with_names;
 use crate::error::Failure;
 use crate::pool::{Busy, Pool};
 use sqlx::{AssertSqlSafe, Executor, PgConnection};
@@ -91,11 +92,14 @@ pub(crate) fn instant(micros: i64) -> Timestamp {
 }
 
 impl Pool {
-    /// Runs statements of which each commits by itself.
+    /// Runs statements of which each commits by itself; all in one transaction where a pooler takes the connection away after each.
     pub(crate) fn step<T: Send + 'static>(
         &self,
         run: impl for<'c> FnOnce(&'c mut PgConnection) -> Running<'c, T> + Send + 'static,
     ) -> Boxed<T> {
+        if self.shares_connections() {
+            return self.transaction(Vec::new(), run);
+        }
         let pool = self.clone();
         Box::pin(async move {
             let mut session = open(&pool).await?;
@@ -110,6 +114,25 @@ impl Pool {
             done.map_err(Failure::alone)
         })
     }
+
+    /// Runs statements in one transaction, which holds these locks from its first statement on. Processes that need the same locks
+    /// queue for them.
+    pub(crate) fn transaction<T: Send + 'static>(
+        &self,
+        locks: Vec<i64>,
+        run: impl for<'c> FnOnce(&'c mut PgConnection) -> Running<'c, T> + Send + 'static,
+    ) -> Boxed<T> {
+        let pool = self.clone();
+        Box::pin(async move {
+            let mut session = open(&pool).await?;
+            let done = within(&pool, async {
+                begin(&pool, &mut session.connection, locks).await?;
+                run(&mut session.connection).await
+            })
+            .await;
+            end(&pool, session, done).await
+        })
+    }
 }
 
 impl Postgres {
@@ -121,23 +144,13 @@ impl Postgres {
         self.pool.step(run)
     }
 
-    /// Runs statements in one transaction, which holds these locks from its first statement on. Processes that need the same locks
-    /// queue for them.
+    /// Runs statements in one transaction, which holds these locks from its first statement on.
     pub(crate) fn transaction<T: Send + 'static>(
         &self,
         locks: Vec<i64>,
         run: impl for<'c> FnOnce(&'c mut PgConnection) -> Running<'c, T> + Send + 'static,
     ) -> Boxed<T> {
-        let pool = self.pool.clone();
-        Box::pin(async move {
-            let mut session = open(&pool).await?;
-            let done = within(&pool, async {
-                begin(&mut session.connection, locks).await?;
-                run(&mut session.connection).await
-            })
-            .await;
-            end(&pool, session, done).await
-        })
+        self.pool.transaction(locks, run)
     }
 }
 
@@ -149,9 +162,12 @@ async fn open(pool: &Pool) -> Result<Busy, StoreError> {
 
 /// What comes of it, if it comes in time. Otherwise the connection is in the middle of something, and must not be given back.
 async fn within<T>(pool: &Pool, run: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-    timeout(pool.response_timeout(), run)
-        .await
-        .unwrap_or(Err(Failure::Silent))
+    timeout(
+        pool.response_timeout(),
+        with_names(!pool.shares_connections(), run),
+    )
+    .await
+    .unwrap_or(Err(Failure::Silent))
 }
 
 /// Commits, or rolls back; what was silent is left to the server, which rolls back when its connection is closed.
@@ -171,7 +187,7 @@ async fn end<T>(pool: &Pool, mut session: Busy, done: Result<T, Failure>) -> Res
         }
         (Ok(_), Err(failure)) => Err(failure.alone()),
         (Err(failure), ended) => {
-            if ended.is_ok() {
+            if ended.is_ok() && failure.leaves_the_connection_whole() {
                 session.give_back();
             }
             Err(failure.inside())
@@ -181,7 +197,7 @@ async fn end<T>(pool: &Pool, mut session: Busy, done: Result<T, Failure>) -> Res
 
 /// Begins, with the locks, in one round trip. A lock is asked for before anything is read, so what is read afterwards is what the
 /// last holder wrote. The timeouts bound the harm that a frozen holder does to the others.
-async fn begin(connection: &mut PgConnection, mut locks: Vec<i64>) -> Result<(), Failure> {
+async fn begin(pool: &Pool, connection: &mut PgConnection, mut locks: Vec<i64>) -> Result<(), Failure> {
     // always in the same order, or two steps could wait for each other
     locks.sort_unstable();
     locks.dedup();
@@ -189,6 +205,9 @@ async fn begin(connection: &mut PgConnection, mut locks: Vec<i64>) -> Result<(),
         "begin isolation level read committed read write; set local lock_timeout = '10s'; \
          set local idle_in_transaction_session_timeout = '10s'",
     );
+    if let Some(before) = pool.before_each_transaction() {
+        sql.push_str(&format!("; {before}"));
+    }
     for lock in locks {
         sql.push_str(&format!("; select pg_advisory_xact_lock({lock})"));
     }

@@ -21,6 +21,7 @@ pub struct Settings {
     pub(crate) response_timeout: Duration,
     pub(crate) listen: bool,
     pub(crate) survives_failover: bool,
+    pub(crate) transaction_pooling: bool,
     before_each_step: Option<Arc<dyn Fn() -> String + Send + Sync>>,
 }
 
@@ -33,6 +34,7 @@ impl fmt::Debug for Settings {
             .field("response_timeout", &self.response_timeout)
             .field("listen", &self.listen)
             .field("survives_failover", &self.survives_failover)
+            .field("transaction_pooling", &self.transaction_pooling)
             .finish_non_exhaustive()
     }
 }
@@ -54,6 +56,7 @@ impl Settings {
             response_timeout: Duration::from_secs(10),
             listen: true,
             survives_failover: false,
+            transaction_pooling: false,
             before_each_step: None,
         }
     }
@@ -104,11 +107,22 @@ impl Settings {
     }
 
     /// Sets whether those who wait for a claim to end are told by the server (default: `true`, over one more connection). Otherwise
-    /// they ask from time to time. Set it to `false` behind a pooler that hands out connections per transaction: `LISTEN` does not
-    /// work there.
+    /// they ask from time to time.
     #[must_use]
     pub fn listen(mut self, listen: bool) -> Self {
         self.listen = listen;
+        self
+    }
+
+    /// States that a pooler stands before the database and hands out its connections per transaction, as pgbouncer does with `pool_mode =
+    /// transaction` (default: `false`, and such a pooler is refused when the store is opened). Each step is then a transaction, with
+    /// statements that have no name: four round trips where there would be one, eight for a guarded call. Nobody listens, so those who wait
+    /// for a claim to end ask from time to time. Works over any address, also the database's own.
+    ///
+    /// Session pooling needs none of this. Statement pooling cannot be used: it knows no transactions.
+    #[must_use]
+    pub fn transaction_pooling(mut self) -> Self {
+        self.transaction_pooling = true;
         self
     }
 

@@ -3,6 +3,7 @@
 //! What has left its window is removed when its key is asked about again, and by its neighbours.
 
 use crate::Postgres;
+use crate::asking::query;
 use crate::error::{Failure, unreadable};
 use crate::session::{clock, instant, lock, micros};
 use sqlx::{PgConnection, Row};
@@ -47,7 +48,7 @@ impl VelocityStore for Postgres {
 }
 
 async fn count_and_record(connection: &mut PgConnection, admit: Admit) -> Result<Admitted, Failure> {
-    let row = sqlx::query(COUNT)
+    let row = query(COUNT)
         .bind(&admit.key.0[..])
         .bind(micros(admit.window))
         .fetch_one(&mut *connection)
@@ -63,7 +64,7 @@ async fn count_and_record(connection: &mut PgConnection, admit: Admit) -> Result
             total: before,
         });
     }
-    sqlx::query(RECORD)
+    query(RECORD)
         .bind(&admit.key.0[..])
         .bind(now)
         .bind(admit.weight.to_string())

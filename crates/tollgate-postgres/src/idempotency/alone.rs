@@ -3,6 +3,7 @@
 use super::general::{apply, done_at_once};
 use super::rows::{Statement, bind_completion};
 use super::statements;
+use crate::asking::{query, query_scalar};
 use crate::error::Failure;
 use crate::session::{micros, signed};
 use sqlx::PgConnection;
@@ -16,7 +17,7 @@ pub(super) async fn claim(connection: &mut PgConnection, begin: Begin) -> Result
         None => statements::BEGIN,
         Some(_) => statements::BEGIN_WITHIN,
     };
-    let claim = sqlx::query(statement)
+    let claim = query(statement)
         .bind(&begin.key.as_bytes()[..])
         .bind(phase(&begin).as_str())
         .bind(begin.owner.0.to_be_bytes())
@@ -60,7 +61,7 @@ pub(super) fn cap(begin: &Begin) -> Option<i64> {
 /// before the claim is made.
 async fn count_open(connection: &mut PgConnection, begin: &Begin) -> Result<u32, Failure> {
     let Some(at_most) = cap(begin) else { return Ok(0) };
-    let open: i64 = sqlx::query_scalar(statements::OPEN_OF)
+    let open: i64 = query_scalar(statements::OPEN_OF)
         .bind(begin.tenant.0.cast_signed())
         .bind(at_most)
         .fetch_one(connection)
@@ -76,7 +77,7 @@ pub(super) async fn settle(
     settlement: &Settlement,
 ) -> Result<Settled, Failure> {
     let (phase, doubt, completion) = columns(settlement);
-    let write = bind_token(sqlx::query(statements::SETTLE), token)
+    let write = bind_token(query(statements::SETTLE), token)
         .bind(phase)
         .bind(doubt);
     if done_at_once(connection, bind_completion(write, completion)).await? {

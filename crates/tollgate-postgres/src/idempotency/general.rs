@@ -2,6 +2,7 @@
 
 use super::rows::{Found, Statement, Version, bind_completion, found};
 use super::statements;
+use crate::asking::query;
 use crate::error::Failure;
 use crate::session::{PATIENCE, micros, signed};
 use sqlx::PgConnection;
@@ -69,7 +70,7 @@ const fn is_claim(record: &Record) -> bool {
 }
 
 pub(super) async fn load(connection: &mut PgConnection, key: &RecordKey) -> Result<Found, Failure> {
-    let row = sqlx::query(statements::LOAD)
+    let row = query(statements::LOAD)
         .bind(&key.as_bytes()[..])
         .fetch_one(connection)
         .await
@@ -89,7 +90,7 @@ async fn put(
         Some(_) => statements::UPDATE,
         None => statements::INSERT,
     };
-    let write = sqlx::query(statement)
+    let write = query(statement)
         .bind(&key.as_bytes()[..])
         .bind(record.phase.as_str())
         .bind(signed(record.epoch))
@@ -119,7 +120,7 @@ async fn remove(
     key: &RecordKey,
     version: Option<&Version>,
 ) -> Result<bool, Failure> {
-    let remove = sqlx::query(statements::REMOVE)
+    let remove = query(statements::REMOVE)
         .bind(&key.as_bytes()[..])
         .bind(version.map(|version| &*version.xmin));
     let done = remove.execute(connection).await.map_err(Failure::Write)?;

@@ -2,6 +2,7 @@
 
 use super::alone::settle;
 use crate::Postgres;
+use crate::asking::as_on;
 use crate::error::{Failure, NotSettled};
 use sqlx::PgConnection;
 use tollgate_core::store::idempotency::{Settled, Settlement, Token};
@@ -49,10 +50,10 @@ impl Postgres {
         claim: Token,
         settlement: &Settlement,
     ) -> Result<(), NotSettled> {
-        match settle(transaction, &claim, settlement)
-            .await
-            .map_err(Failure::inside)?
-        {
+        let settled = as_on(transaction, async |connection| {
+            settle(connection, &claim, settlement).await
+        });
+        match settled.await.map_err(Failure::inside)? {
             Settled::Applied => Ok(()),
             Settled::AlreadyApplied => Err(NotSettled::AlreadyApplied),
             Settled::Fenced(phase) => Err(NotSettled::Fenced(phase)),

@@ -6,6 +6,7 @@ use super::rows::{bind_completion, get, record};
 use super::statements;
 use super::together::{Done, Step};
 use crate::Postgres;
+use crate::asking::{query, query_scalar};
 use crate::error::Failure;
 use crate::session::{instant, micros, signed};
 use sqlx::PgConnection;
@@ -28,7 +29,7 @@ impl IdempotencyStore for Postgres {
     fn now(&self) -> Boxed<Timestamp> {
         self.step(|connection| {
             Box::pin(async move {
-                let now = sqlx::query_scalar(statements::NOW).fetch_one(connection).await;
+                let now = query_scalar(statements::NOW).fetch_one(connection).await;
                 now.map(instant).map_err(Failure::Before)
             })
         })
@@ -51,7 +52,7 @@ impl IdempotencyStore for Postgres {
     fn arm(&self, token: Token, lease: Duration) -> Boxed<Held> {
         self.step(move |connection| {
             Box::pin(async move {
-                let arm = bind_token(sqlx::query(statements::ARM), &token).bind(micros(lease));
+                let arm = bind_token(query(statements::ARM), &token).bind(micros(lease));
                 let decide = |record: Option<&Record>, now| rule::arm(record, &token, lease, now);
                 at_once(connection, arm, &token.key, Held::Held, decide).await
             })
@@ -61,7 +62,7 @@ impl IdempotencyStore for Postgres {
     fn renew(&self, token: Token, lease: Duration) -> Boxed<Held> {
         self.step(move |connection| {
             Box::pin(async move {
-                let renew = bind_token(sqlx::query(statements::RENEW), &token).bind(micros(lease));
+                let renew = bind_token(query(statements::RENEW), &token).bind(micros(lease));
                 let decide = |record: Option<&Record>, now| rule::renew(record, &token, lease, now);
                 at_once(connection, renew, &token.key, Held::Held, decide).await
             })
@@ -108,7 +109,7 @@ impl IdempotencyStore for Postgres {
         self.step(move |connection| {
             Box::pin(async move {
                 let after = after.as_ref().map_or(&[][..], |key| &key.as_bytes()[..]);
-                let rows = sqlx::query(statements::UNRESOLVED)
+                let rows = query(statements::UNRESOLVED)
                     .bind(after)
                     .bind(i64::from(limit))
                     .fetch_all(connection)
@@ -127,7 +128,7 @@ impl IdempotencyStore for Postgres {
     fn sweep(&self, limit: u32) -> Boxed<u64> {
         self.step(move |connection| {
             Box::pin(async move {
-                let sweep = sqlx::query(statements::SWEEP).bind(i64::from(limit));
+                let sweep = query(statements::SWEEP).bind(i64::from(limit));
                 let swept = sweep.execute(connection).await.map_err(Failure::Write)?;
                 Ok(swept.rows_affected())
             })
@@ -137,7 +138,7 @@ impl IdempotencyStore for Postgres {
     fn collect(&self, tombstone: Duration, limit: u32) -> Boxed<u64> {
         self.step(move |connection| {
             Box::pin(async move {
-                let collect = sqlx::query_scalar::<_, i64>(statements::COLLECT)
+                let collect = query_scalar::<i64>(statements::COLLECT)
                     .bind(micros(tombstone))
                     .bind(i64::from(limit));
                 let collected = collect.fetch_one(connection).await.map_err(Failure::Write)?;
@@ -152,7 +153,7 @@ async fn end_doubt(connection: &mut PgConnection, resolve: &Resolve) -> Result<R
         Resolution::Completed(completion) => (Phase::Completed, Some(completion)),
         Resolution::Released => (Phase::Released, None),
     };
-    let write = sqlx::query(statements::RESOLVE)
+    let write = query(statements::RESOLVE)
         .bind(&resolve.key.as_bytes()[..])
         .bind(signed(resolve.epoch))
         .bind(phase.as_str());
@@ -166,7 +167,7 @@ async fn end_doubt(connection: &mut PgConnection, resolve: &Resolve) -> Result<R
 
 /// Has the row's next settlement tell. How long its claim still runs; `None` when nothing is in flight.
 async fn mark(connection: &mut PgConnection, key: &RecordKey) -> Result<Option<Duration>, Failure> {
-    let left: Option<i64> = sqlx::query_scalar(statements::AWAIT)
+    let left: Option<i64> = query_scalar(statements::AWAIT)
         .bind(&key.as_bytes()[..])
         .fetch_optional(connection)
         .await

@@ -6,6 +6,7 @@
 use super::alone::{claim, columns, phase, settle};
 use super::rows::Statement;
 use super::statements;
+use crate::asking::query;
 use crate::error::Failure;
 use crate::pool::Pool;
 use crate::session::{micros, signed};
@@ -141,7 +142,7 @@ fn bind_begins(steps: &[&Step]) -> Statement<'static> {
             Step::Settle(..) => None,
         })
     };
-    sqlx::query(statements::BEGIN_TOGETHER)
+    query(statements::BEGIN_TOGETHER)
         .bind(begins().map(|begin| &begin.key.as_bytes()[..]).bind_iter())
         .bind(begins().map(|begin| phase(begin).as_str()).bind_iter())
         .bind(begins().map(|begin| begin.owner.0.to_be_bytes()).bind_iter())
@@ -163,7 +164,7 @@ fn bind_settlements(steps: &[&Step]) -> Statement<'static> {
         })
     };
     let envelopes = || settlements().map(|(_, (.., completion))| completion?.envelope.as_ref());
-    sqlx::query(statements::SETTLE_TOGETHER)
+    query(statements::SETTLE_TOGETHER)
         .bind(
             settlements()
                 .map(|(token, _)| &token.key.as_bytes()[..])

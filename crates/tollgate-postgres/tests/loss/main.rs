@@ -50,6 +50,15 @@ where
 const MOST: usize = 40;
 
 async fn cut_everywhere(world: Arc<Mutex<World>>, operation: Operation) {
+    cut(world, operation, false).await;
+}
+
+/// Where each step is a transaction.
+async fn cut_everywhere_when_pooled(world: Arc<Mutex<World>>, operation: Operation) {
+    cut(world, operation, true).await;
+}
+
+async fn cut(world: Arc<Mutex<World>>, operation: Operation, is_pooled: bool) {
     let mut world = world.lock().await;
     let reference = world.reference(&operation).await;
     let proxy = Proxy::before(world.database.port()).await;
@@ -59,11 +68,11 @@ async fn cut_everywhere(world: Arc<Mutex<World>>, operation: Operation) {
             let what = format!("{}, cut at {:?}", operation.name, place(number));
             // a fresh store: its connection and its statements are made on the way, and may be cut off too
             proxy.cut(None);
-            let store = world
-                .database
-                .store_by(proxy.port, world.clock.clone())
-                .await
-                .unwrap();
+            let (port, clock) = (proxy.port, world.clock.clone());
+            let store = match is_pooled {
+                true => world.database.store_pooled(port, clock).await,
+                false => world.database.store_by(port, clock).await.unwrap(),
+            };
             world.prepare(&operation).await;
             proxy.cut(place(number));
             let answer = operation.ask(&store).await;
@@ -83,6 +92,11 @@ async fn cut_everywhere(world: Arc<Mutex<World>>, operation: Operation) {
 #[test]
 fn a_connection_that_is_cut_at_any_message_leaves_no_lie() {
     for_each_operation(cut_everywhere);
+}
+
+#[test]
+fn nor_does_one_that_is_cut_at_any_message_of_a_pooled_step() {
+    for_each_operation(cut_everywhere_when_pooled);
 }
 
 async fn drop_everywhere(world: Arc<Mutex<World>>, operation: Operation) {

@@ -124,6 +124,12 @@ impl Database {
         store_of(options, clock, Settings::new().migrate()).await.unwrap()
     }
 
+    /// As `store_with`, on tables that are there already, through a pooler that shares its connections.
+    pub(crate) async fn store_pooled(&self, port: u16, clock: ManualClock) -> Postgres {
+        let settings = Settings::new().transaction_pooling();
+        store_of(self.by(port), clock, settings).await.unwrap()
+    }
+
     /// As `store_with`, on tables that are there already, through another address.
     pub(crate) async fn store_by(&self, port: u16, clock: ManualClock) -> Result<Postgres, OpenError> {
         store_of(self.by(port), clock, Settings::new()).await

@@ -4,6 +4,9 @@
 mod support;
 
 use sqlx::Executor;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::Duration;
@@ -56,7 +59,7 @@ fn a_stricter_default_isolation_fails_nobody() {
                 .execute("update tollgate.saga set lease_until = lease_until + 1")
                 .await
                 .unwrap();
-            let renewal = tokio::spawn(store.renew(id, 1, lease));
+            let renewal = tokio::spawn(SagaJournal::renew(&store, id, 1, lease));
             let waits = "select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
             while database
                 .connection()
@@ -206,5 +209,91 @@ fn a_statement_that_the_servers_limits_end_did_not_happen() {
         }
         let settled = direct.settle(token, &Settlement::Released).await.unwrap();
         assert_eq!(settled, Settled::Applied);
+    });
+}
+
+/// A server of this test's own, with settings that hold for all of it.
+struct Server(tempfile::TempDir);
+
+impl Server {
+    fn script(action: &str, folder: &Path) -> String {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/postgres");
+        let output = Command::new(script).arg(action).arg(folder).output().unwrap();
+        assert!(output.status.success(), "tests/postgres {action}: {output:?}");
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    }
+
+    fn start() -> (Self, String) {
+        let folder = tempfile::tempdir().unwrap();
+        // root starts it as another user, who must be let in
+        std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+        let url = Self::script("start", &folder.path().join("server"));
+        (Self(folder), url)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        Self::script("stop", &self.0.path().join("server"));
+    }
+}
+
+/// A cluster that commits synchronously, and its standby is gone: every commit waits. Nobody is told what is not known, nothing is taken for
+/// done, and when a standby is back whoever asks again finds out.
+#[test]
+fn a_commit_that_waits_for_a_standby_is_a_doubt() {
+    block_on(async {
+        let (_server, url) = Server::start();
+        let database = Database::on(url).await;
+        let settings = Settings::new()
+            .migrate()
+            .response_timeout(Duration::from_millis(500));
+        let store = Postgres::connect(&database.url(), settings.clone())
+            .await
+            .unwrap();
+        let pooled = Postgres::connect(&database.url(), settings.transaction_pooling())
+            .await
+            .unwrap();
+        let ours = samples::begin(samples::key(8), 9);
+        let token = samples::claim(&store, ours).await;
+        database
+            .run("alter system set synchronous_standby_names = 'nobody'")
+            .await;
+        database.run("select pg_reload_conf()").await;
+        let mut eye = database.connection().await;
+        while eye
+            .fetch_all("select where current_setting('synchronous_standby_names') = 'nobody'")
+            .await
+            .unwrap()
+            .is_empty()
+        {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+
+        for (store, number) in [(&store, 1), (&pooled, 2)] {
+            let begun = store.begin(samples::begin(samples::key(number), 9)).await;
+            let error = begun.unwrap_err();
+            assert_eq!((error.kind(), error.may_have_happened()), (Unavailable, true));
+        }
+        let error = store.settle(token, &Settlement::Released).await.unwrap_err();
+        assert_eq!((error.kind(), error.may_have_happened()), (Unavailable, true));
+        let seen = store.get(token.key).await.unwrap().unwrap();
+        assert_eq!(seen.phase, Phase::Armed, "what waits is seen by nobody");
+
+        eye.execute("alter system reset synchronous_standby_names")
+            .await
+            .unwrap();
+        eye.execute("select pg_reload_conf()").await.unwrap();
+        let settled = loop {
+            if let Ok(settled) = store.settle(token, &Settlement::Released).await {
+                break settled;
+            }
+        };
+        assert_eq!(settled, Settled::AlreadyApplied);
+        for number in [1, 2] {
+            let ours = samples::begin(samples::key(number), 9);
+            let begun = store.begin(ours).await.unwrap();
+            assert!(matches!(begun, Begun::Acquired(_)), "{begun:?}");
+        }
     });
 }

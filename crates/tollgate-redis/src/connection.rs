@@ -9,10 +9,10 @@ use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// The driver's manager makes a connection again when it was closed. Two kinds it keeps, and this replaces with a new manager: one
+/// The driver's manager makes a connection again when it was closed. Three kinds it keeps, and this replaces with a new manager: one
 /// that is open and silent (the machine at its other end is gone, a firewall has forgotten it), which the operating system would keep
-/// for a quarter of an hour; and one that the server did not let in (a password that changes, too many clients), which it would never
-/// try again.
+/// for a quarter of an hour; one that the server did not let in (a password that changes, too many clients), which it would never
+/// try again; and one to a server that has become a replica.
 pub(crate) struct Connection {
     client: Client,
     config: ConnectionManagerConfig,
@@ -109,11 +109,13 @@ impl Connection {
 }
 
 /// Whether the driver's manager would go on with a connection that is of no use. A log-in fails as the first, the choice of a database
-/// as the second of these; scripts of ours fail as neither.
+/// as the second of these; scripts of ours fail as neither. The other two say that a primary has become a replica: after a failover the
+/// address leads to the new one, and the connection still to the old.
 fn is_spent(error: &RedisError) -> bool {
+    use ServerErrorKind::{MasterDown, ReadOnly, ResponseError};
     let refused = matches!(
         error.kind(),
-        ErrorKind::AuthenticationFailed | ErrorKind::Server(ServerErrorKind::ResponseError)
+        ErrorKind::AuthenticationFailed | ErrorKind::Server(ResponseError | ReadOnly | MasterDown)
     );
     error.is_timeout() || refused
 }

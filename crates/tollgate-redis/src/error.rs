@@ -30,6 +30,19 @@ pub enum ConnectError {
         /// What it says.
         failure: Failure,
     },
+    /// This user may not do what the store does.
+    #[error(
+        "{server} does not let this user do what the store does ({failure}): allow it the keys `{keys}` and the commands that the README \
+         of tollgate-redis lists"
+    )]
+    Forbidden {
+        /// Which.
+        server: String,
+        /// What it says.
+        failure: Failure,
+        /// The pattern of the keys, as `ACL SETUSER` wants it.
+        keys: String,
+    },
     /// Its scripts cannot run there.
     #[error("{server} is Redis {version}; 6.2 or a later one is needed (SET with PXAT)")]
     TooOld {

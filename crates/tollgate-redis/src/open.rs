@@ -3,6 +3,7 @@
 use crate::connection::Connection;
 use crate::error::{ConnectError, Failure, Weakness};
 use crate::idempotency::Together;
+use crate::script::Scripts;
 use crate::server::{Server, key};
 use redis::Cmd;
 use std::collections::HashMap;
@@ -120,9 +121,17 @@ impl Redis {
         check_prefix(&settings.prefix)?;
         let connection = connection(url, settings.connect_timeout, settings.response_timeout)?;
         let server = connection.server();
-        let unreachable = |failure| ConnectError::Unreachable {
+        let forbidden = |failure| ConnectError::Forbidden {
             server: server.clone(),
             failure,
+            keys: format!("~{{{}}}:*", settings.prefix),
+        };
+        let unreachable = |failure| match failure {
+            Failure::Forbidden(code) if code == "NOPERM" => forbidden(Failure::Forbidden(code)),
+            failure => ConnectError::Unreachable {
+                server: server.clone(),
+                failure,
+            },
         };
         // in a cluster: is this prefix here?
         ask::<i64>(
@@ -138,6 +147,11 @@ impl Redis {
             let version = version.to_owned();
             return Err(ConnectError::TooOld { server, version });
         }
+        // may this user run scripts, and ask for the time in them?
+        let now = Scripts::new(clock).now;
+        ask::<redis::Value>(&connection, now.text().arg(1).arg(key(&settings.prefix, "watch")))
+            .await
+            .map_err(forbidden)?;
         let weaknesses = weaknesses(&connection, &server, settings.may_forget).await?;
         if !weaknesses.is_empty() && !settings.may_forget {
             return Err(ConnectError::Weak { server, weaknesses });

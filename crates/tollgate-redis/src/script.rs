@@ -68,10 +68,16 @@ impl Script {
         question
     }
 
-    /// The same question by its text.
-    fn by_text(&self, question: &Cmd) -> Cmd {
+    /// A question to it, by its text: how many keys, these, and its arguments are still to be added.
+    pub(crate) fn text(&self) -> Cmd {
         let mut command = redis::cmd("EVAL");
         command.arg(&self.code);
+        command
+    }
+
+    /// The same question by its text.
+    fn by_text(&self, question: &Cmd) -> Cmd {
+        let mut command = self.text();
         for argument in question.args_iter().skip(2) {
             if let Arg::Simple(bytes) = argument {
                 command.arg(bytes);

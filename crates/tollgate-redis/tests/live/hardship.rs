@@ -1,5 +1,6 @@
 //! What a server goes through: no memory left, scripts forgotten, a password that changes, values at the edge.
 
+use crate::proxy::Proxy;
 use crate::sample::{HOUR, answer, begin};
 use crate::server::{SAFE, Server, at, fresh, patient, prefix};
 use std::error::Error;
@@ -269,4 +270,47 @@ async fn rubbish_under_a_key_is_never_absent() {
             assert!(!error.may_have_happened(), "{damage:?}");
         }
     }
+}
+
+/// A failover behind one address: the replica takes over, the old primary stays as its replica, and so does the connection to it. The driver
+/// would go on with that for as long as it stands, and every write would be refused.
+#[tokio::test]
+async fn a_primary_that_became_a_replica_is_left() {
+    let (old, new) = (Server::start(&SAFE), Server::start(&SAFE));
+    let address = Proxy::before(old.port()).await;
+    let store = at(&address.url(), &prefix()).await;
+    let token = claim(&store, begin(1)).await;
+    new.tell(&format!("REPLICAOF 127.0.0.1 {}", old.port()));
+    let mut eye = new.connection();
+    while redis::cmd("DBSIZE").query::<u32>(&mut eye).unwrap_or(0) == 0 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    new.tell("REPLICAOF NO ONE");
+    old.tell(&format!("REPLICAOF 127.0.0.1 {}", new.port()));
+    address.lead_to(new.port());
+
+    let refused = store.settle(token, &answer(3)).await.unwrap_err();
+    assert_eq!(failure(&refused), Some(&Failure::ReadOnly));
+    assert!(!refused.may_have_happened());
+    let settled = store.settle(token, &answer(3)).await.unwrap();
+    assert_eq!(settled, Settled::Applied, "by the new primary");
+}
+
+/// Whoever administers the server takes away its replicas, or its disk fails: it refuses writes, and says so before it writes.
+#[tokio::test]
+async fn a_server_that_takes_no_writes_now_has_written_nothing() {
+    let server = Server::start(&SAFE);
+    let store = at(&server.url(), &prefix()).await;
+    let token = claim(&store, begin(1)).await;
+    server.tell("CONFIG SET min-replicas-to-write 1");
+    for error in [
+        store.begin(begin(2)).await.unwrap_err(),
+        store.settle(token, &answer(3)).await.unwrap_err(),
+    ] {
+        assert_eq!(failure(&error), Some(&Failure::NotNow("NOREPLICAS".into())));
+        assert!(!error.may_have_happened());
+    }
+    server.tell("CONFIG SET min-replicas-to-write 0");
+    assert_eq!(store.get(begin(2).key).await.unwrap(), None);
+    assert_eq!(store.settle(token, &answer(3)).await.unwrap(), Settled::Applied);
 }

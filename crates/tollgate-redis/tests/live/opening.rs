@@ -290,3 +290,51 @@ async fn a_cluster_node_serves_a_prefix() {
         "two keys in one script: {taken:?}"
     );
 }
+
+/// What the README lists.
+const COMMANDS: &str = "+eval +evalsha +time +info +config|get +get +set +mget +msetnx +del +exists +pttl +pexpireat +hmget +hset +lindex \
+    +lrange +lset +ltrim +rpush +zadd +zrem +zscore +zrange +zrangebylex +zrangebyscore +zlexcount";
+
+/// A user of its own needs no more than what is written; one that lacks something is told so when it connects, not by the first payment.
+#[tokio::test]
+async fn a_user_needs_what_the_readme_lists() {
+    let readme = include_str!("../../README.md");
+    let server = Server::start(&SAFE);
+    let url = server.url().replace("redis://", "redis://shop:pass@");
+    let settings = || patient_settings().prefix("shop");
+    for command in COMMANDS.split_whitespace() {
+        assert!(readme.contains(command), "{command}");
+    }
+    server.tell(&format!("ACL SETUSER shop on >pass ~{{shop}}:* {COMMANDS}"));
+    let store = Redis::connect(&url, settings()).await.unwrap();
+    let claim = Begin {
+        arm: false,
+        ..samples::begin(samples::key(1), 7)
+    };
+    let token = samples::claim(&store, claim).await;
+    let lease = Duration::from_millis(1);
+    assert_eq!(store.arm(token, lease).await.unwrap(), Held::Held);
+    tokio::time::sleep(lease * 5).await;
+    assert_eq!(store.sweep(10).await.unwrap(), 1);
+    assert_eq!(store.unresolved(None, 10).await.unwrap().len(), 1);
+    assert_eq!(
+        store.settle(token, &Settlement::Released).await.unwrap(),
+        Settled::Applied
+    );
+    assert_eq!(store.collect(Duration::ZERO, 10).await.unwrap(), 0);
+
+    for (lacks, keys) in [
+        ("-eval", "~*"),
+        ("-time", "~*"),
+        ("-info", "~*"),
+        ("+info", "~other:*"),
+    ] {
+        server.tell(&format!("ACL SETUSER shop resetkeys {keys} {COMMANDS} {lacks}"));
+        let error = Redis::connect(&url, settings()).await.unwrap_err();
+        assert!(
+            matches!(error, ConnectError::Forbidden { .. }),
+            "{lacks} {keys}: {error}"
+        );
+        assert!(error.to_string().contains("~{shop}:*"), "{error}");
+    }
+}

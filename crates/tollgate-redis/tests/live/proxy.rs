@@ -1,5 +1,6 @@
 //! A proxy before the server that loses a chosen message.
 
+use std::sync::atomic::{AtomicU16, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -40,19 +41,28 @@ struct Plan {
 pub(crate) struct Proxy {
     port: u16,
     plan: Arc<Mutex<Plan>>,
+    /// The port of the server that new connections lead to.
+    server: Arc<AtomicU16>,
 }
 
 impl Proxy {
+    /// New connections lead to this server, those that stand still to the one before: as an address does after a failover.
+    pub(crate) fn lead_to(&self, server: u16) {
+        self.server.store(server, SeqCst);
+    }
+
     pub(crate) async fn before(server: u16) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let proxy = Self {
             port: listener.local_addr().unwrap().port(),
             plan: Arc::default(),
+            server: Arc::new(AtomicU16::new(server)),
         };
         let plan = Arc::clone(&proxy.plan);
+        let server = Arc::clone(&proxy.server);
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                let Ok(server) = TcpStream::connect(("127.0.0.1", server)).await else {
+                let Ok(server) = TcpStream::connect(("127.0.0.1", server.load(SeqCst))).await else {
                     continue;
                 };
                 let ((hear, tell), (read, write)) = (client.into_split(), server.into_split());
@@ -82,6 +92,7 @@ impl Proxy {
         Self {
             port,
             plan: Arc::default(),
+            server: Arc::default(),
         }
     }
 

@@ -158,10 +158,8 @@ impl Failure {
     pub(crate) fn leaves_the_connection_whole(&self) -> bool {
         match self {
             Self::Before(error) | Self::Write(error) => {
-                // read_only_sql_transaction: as below
-                matches!(error, sqlx::Error::Database(_))
-                    && !is_answer_lost(error)
-                    && sqlstate(error) != "25006"
+                let alive = matches!(error, sqlx::Error::Database(_)) && !is_answer_lost(error);
+                alive && !is_read_only(&sqlstate(error)) // as below
             }
             // after a failover the address leads elsewhere, and the connection still to what has become a standby
             Self::Silent | Self::ReadOnly => false,
@@ -174,6 +172,11 @@ impl Failure {
         // serialization_failure, deadlock_detected
         matches!(self, Self::Before(error) | Self::Write(error) if matches!(&*sqlstate(error), "40001" | "40P01"))
     }
+}
+
+/// What a standby says to a write, and to a transaction that is to write: read_only_sql_transaction, feature_not_supported.
+fn is_read_only(code: &str) -> bool {
+    matches!(code, "25006" | "0A000")
 }
 
 fn sqlstate(error: &sqlx::Error) -> String {
@@ -244,7 +247,7 @@ fn kind_of(code: &str) -> (StoreErrorKind, &'static str) {
         _ if code.starts_with("22") || code.starts_with("54") => {
             (StoreErrorKind::Unsupported, "the database cannot hold this")
         }
-        "25006" => (StoreErrorKind::Unavailable, READ_ONLY),
+        _ if is_read_only(code) => (StoreErrorKind::Unavailable, READ_ONLY),
         _ => (StoreErrorKind::Unavailable, "the database failed"),
     }
 }

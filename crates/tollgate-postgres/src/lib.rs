@@ -31,6 +31,8 @@
 //!   synchronously, say so: [`Settings::survives_failover`].
 //! * Quotas, velocity counters and audit chains hold a lock over three or four round trips: what one key or chain can carry is bounded by
 //!   the network. Redis counts faster.
+//! * A pooler that hands out its connections per transaction is refused, because a statement that one client prepared would be run for another,
+//!   unless [`Settings::transaction_pooling`] says that there is one: then each step is a transaction, four round trips instead of one.
 //! * It speaks TLS only if sqlx does: turn on one of sqlx's `tls-…` features in your own `Cargo.toml`.
 //!
 //! # If a future is dropped

@@ -65,9 +65,10 @@ impl Connection {
     pub(crate) async fn send(&self, command: &Cmd) -> RedisResult<Value> {
         let mut current = self.current().clone();
         let found = current.manager.send_packed_command(command).await;
-        self.look_at(&found, current.generation);
         // an error inside an answer would otherwise pass for a value
-        found.and_then(Value::extract_error)
+        let found = found.and_then(Value::extract_error);
+        self.look_at(&found, current.generation);
+        found
     }
 
     /// Sends several commands at once: one answer for each.
@@ -109,8 +110,8 @@ impl Connection {
 }
 
 /// Whether the driver's manager would go on with a connection that is of no use. A log-in fails as the first, the choice of a database
-/// as the second of these; scripts of ours fail as neither. The other two say that a primary has become a replica: after a failover the
-/// address leads to the new one, and the connection still to the old.
+/// as the second of these; scripts of ours fail as the second only where they lack a right. The other two say that a primary has become
+/// a replica: after a failover the address leads to the new one, and the connection still to the old.
 fn is_spent(error: &RedisError) -> bool {
     use ServerErrorKind::{MasterDown, ReadOnly, ResponseError};
     let refused = matches!(

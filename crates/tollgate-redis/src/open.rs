@@ -148,10 +148,13 @@ impl Redis {
             return Err(ConnectError::TooOld { server, version });
         }
         // may this user run scripts, and ask for the time in them?
-        let now = Scripts::new(clock).now;
+        let now = Scripts::new(CLOCK).now;
         ask::<redis::Value>(&connection, now.text().arg(1).arg(key(&settings.prefix, "watch")))
             .await
-            .map_err(forbidden)?;
+            .map_err(|failure| match failure {
+                Failure::Other(_) | Failure::Forbidden(_) => forbidden(failure),
+                failure => unreachable(failure),
+            })?;
         let weaknesses = weaknesses(&connection, &server, settings.may_forget).await?;
         if !weaknesses.is_empty() && !settings.may_forget {
             return Err(ConnectError::Weak { server, weaknesses });

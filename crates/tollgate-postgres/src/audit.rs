@@ -51,12 +51,12 @@ impl AuditStore for Postgres {
 
     fn head(&self, name: &str) -> Boxed<Receipt> {
         let name = name.to_owned();
-        self.step(move |connection| Box::pin(async move { Ok(head(connection, &name).await?.1) }))
+        self.look(move |connection| Box::pin(async move { Ok(head(connection, &name).await?.1) }))
     }
 
     fn read(&self, name: &str, after: u64, limit: u32) -> Boxed<Vec<AuditEntry>> {
         let name = name.to_owned();
-        self.step(move |connection| {
+        self.look(move |connection| {
             Box::pin(async move {
                 let rows = query(READ)
                     .bind(&name)

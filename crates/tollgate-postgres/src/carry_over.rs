@@ -26,7 +26,7 @@ impl CarryOverStore for Postgres {
 
     fn load(&self, run: &str) -> Boxed<Option<Carried>> {
         let run = run.to_owned();
-        self.step(move |connection| {
+        self.look(move |connection| {
             Box::pin(async move {
                 let row = query(LOAD).bind(run).fetch_optional(connection).await;
                 row.map_err(Failure::Before)?

@@ -147,7 +147,7 @@ impl SagaJournal for Postgres {
     }
 
     fn load(&self, id: SagaId) -> Boxed<Option<Journal>> {
-        self.step(move |connection| {
+        self.look(move |connection| {
             Box::pin(async move {
                 Ok(journals(connection, vec![id.0.to_vec()])
                     .await?
@@ -158,7 +158,7 @@ impl SagaJournal for Postgres {
     }
 
     fn list(&self, state: SagaState, after: Option<SagaId>, limit: u32) -> Boxed<Vec<SagaId>> {
-        self.step(move |connection| {
+        self.look(move |connection| {
             Box::pin(async move {
                 let after = after.as_ref().map_or(&[][..], |id| &id.0[..]);
                 let found: Vec<[u8; 16]> = query_scalar(LIST)

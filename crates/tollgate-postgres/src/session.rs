@@ -100,6 +100,36 @@ impl Pool {
         if self.shares_connections() {
             return self.transaction(Vec::new(), run);
         }
+        self.by_itself(run)
+    }
+
+    /// Runs statements that only read. Once they have, whether their transaction is committed matters to nobody.
+    fn look<T: Send + 'static>(
+        &self,
+        run: impl for<'c> FnOnce(&'c mut PgConnection) -> Running<'c, T> + Send + 'static,
+    ) -> Boxed<T> {
+        if !self.shares_connections() {
+            return self.by_itself(run);
+        }
+        let pool = self.clone();
+        Box::pin(async move {
+            let mut session = open(&pool).await?;
+            let read = within(&pool, async {
+                begin(&pool, &mut session.connection, Vec::new()).await?;
+                run(&mut session.connection).await
+            });
+            let answer = read.await.map_err(Failure::inside)?;
+            if let Ok(Ok(_)) = timeout(pool.response_timeout(), session.connection.execute("commit")).await {
+                session.give_back();
+            }
+            Ok(answer)
+        })
+    }
+
+    fn by_itself<T: Send + 'static>(
+        &self,
+        run: impl for<'c> FnOnce(&'c mut PgConnection) -> Running<'c, T> + Send + 'static,
+    ) -> Boxed<T> {
         let pool = self.clone();
         Box::pin(async move {
             let mut session = open(&pool).await?;
@@ -142,6 +172,14 @@ impl Postgres {
         run: impl for<'c> FnOnce(&'c mut PgConnection) -> Running<'c, T> + Send + 'static,
     ) -> Boxed<T> {
         self.pool.step(run)
+    }
+
+    /// Runs statements that only read.
+    pub(crate) fn look<T: Send + 'static>(
+        &self,
+        run: impl for<'c> FnOnce(&'c mut PgConnection) -> Running<'c, T> + Send + 'static,
+    ) -> Boxed<T> {
+        self.pool.look(run)
     }
 
     /// Runs statements in one transaction, which holds these locks from its first statement on.

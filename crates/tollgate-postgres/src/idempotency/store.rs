@@ -27,7 +27,7 @@ impl IdempotencyStore for Postgres {
     }
 
     fn now(&self) -> Boxed<Timestamp> {
-        self.step(|connection| {
+        self.look(|connection| {
             Box::pin(async move {
                 let now = query_scalar(statements::NOW).fetch_one(connection).await;
                 now.map(instant).map_err(Failure::Before)
@@ -88,7 +88,7 @@ impl IdempotencyStore for Postgres {
     }
 
     fn get(&self, key: RecordKey) -> Boxed<Option<Record>> {
-        self.step(move |connection| Box::pin(async move { Ok(load(connection, &key).await?.record) }))
+        self.look(move |connection| Box::pin(async move { Ok(load(connection, &key).await?.record) }))
     }
 
     fn changed(&self, key: RecordKey) -> Option<Boxed<()>> {
@@ -106,7 +106,7 @@ impl IdempotencyStore for Postgres {
     }
 
     fn unresolved(&self, after: Option<RecordKey>, limit: u32) -> Boxed<Vec<Unresolved>> {
-        self.step(move |connection| {
+        self.look(move |connection| {
             Box::pin(async move {
                 let after = after.as_ref().map_or(&[][..], |key| &key.as_bytes()[..]);
                 let rows = query(statements::UNRESOLVED)

@@ -49,10 +49,11 @@ impl Postgres {
     pub async fn connect_with(options: PgConnectOptions, settings: Settings) -> Result<Self, OpenError> {
         let pool = Pool::new(options, settings.clone());
         if !settings.transaction_pooling {
-            pool.refuse_shared().await?;
+            Box::pin(pool.refuse_shared()).await?;
         }
         let mut busy = pool.acquire().await?;
-        let opening = open(&mut busy.connection, &settings);
+        // boxed, as is the look for a pooler: what is done once must not make every caller's future large
+        let opening = Box::pin(open(&mut busy.connection, &settings));
         let durable = with_names(!settings.transaction_pooling, opening).await?;
         busy.give_back();
         // behind a pooler that shares its connections, what is said reaches whoever has that connection then

@@ -141,7 +141,7 @@ impl Pool {
                 ..
             } = match self.lively().await? {
                 Some(idle) => idle,
-                None => self.fresh().await?,
+                None => Box::pin(self.fresh()).await?,
             };
             if let Some(sql) = self.before_each_step() {
                 connection.execute(AssertSqlSafe(sql)).await?;

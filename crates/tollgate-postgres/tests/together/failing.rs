@@ -4,7 +4,7 @@ use crate::lane::{Taken, all, answer, begin, claimed, hold, key, token};
 use crate::support::proxy::{Cut, Proxy};
 use crate::support::{Database, block_on};
 use sqlx::{Connection, Executor};
-use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
 use std::time::Duration;
 use tollgate_core::store::idempotency::{Begun, IdempotencyStore, Phase, Settled};
 use tollgate_core::store::{StoreError, StoreErrorKind};
@@ -90,12 +90,13 @@ fn a_read_only_server_answers_none_of_them() {
         let database = Database::fresh().await;
         let store = database.store().await;
         half_settled(&store).await;
-        let demote = format!(
-            "alter database {} set default_transaction_read_only = on",
-            database.name
-        );
-        database.run(&demote).await;
-        let demoted = Postgres::connect(&database.url(), Settings::new()).await.unwrap();
+        // once it is open: one that takes no writes then is refused
+        let is_open = AtomicBool::new(false);
+        let settings = Settings::new().dangerous_before_each_step(move || {
+            let read_only = if is_open.swap(true, SeqCst) { "on" } else { "off" };
+            format!("set default_transaction_read_only = {read_only}")
+        });
+        let demoted = Postgres::connect(&database.url(), settings).await.unwrap();
         let refused = |error: StoreError| {
             assert_eq!(
                 (error.kind(), error.may_have_happened()),

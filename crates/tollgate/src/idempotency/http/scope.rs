@@ -70,4 +70,24 @@ impl GuardedHttp {
     pub fn record_key(secrets: &Secrets, scope: Option<&KeyScope>, key: &IdempotencyKey) -> RecordKey {
         record_key(secrets, scope, key.as_str())
     }
+
+    /// On whose account the open outcomes of a scope are counted: what stands as `tenant` at each open key and in log lines. Stores and logs
+    /// hold no customer's name; whoever has a list of customers finds out in this way which of them it is. `scope` is as in
+    /// [`record_key`](Self::record_key); without one it is [`Tenant::NONE`].
+    ///
+    /// ```
+    /// use tollgate::idempotency::{GuardedHttp, KeyScope};
+    /// use tollgate_core::{Secrets, store::idempotency::Tenant};
+    ///
+    /// let secrets = Secrets::ephemeral();
+    /// let account = |customer| GuardedHttp::tenant(&secrets, Some(&KeyScope::from((customer, "live"))));
+    /// let logged = account("acme");
+    /// let whose = ["zenith", "acme"].into_iter().find(|customer| account(customer) == logged);
+    /// assert_eq!(whose, Some("acme"));
+    /// assert_eq!(GuardedHttp::tenant(&secrets, None), Tenant::NONE);
+    /// ```
+    #[must_use]
+    pub fn tenant(secrets: &Secrets, scope: Option<&KeyScope>) -> Tenant {
+        tenant(secrets, scope)
+    }
 }

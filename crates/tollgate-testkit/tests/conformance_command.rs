@@ -313,3 +313,21 @@ fn numbers_and_names_are_unique_and_in_order() {
     names.dedup();
     assert_eq!((names.len(), cases.len()), (40, 40));
 }
+
+/// `--help | head` is no reason to panic; a full disk is one to complain.
+#[test]
+fn an_output_that_takes_no_more_ends_it() {
+    let command = || Command::new(env!("CARGO_BIN_EXE_idempotency-conformance"));
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let gone = command().arg("--list").stdout(writer).output().unwrap();
+    assert_eq!(
+        (gone.status.code(), String::from_utf8_lossy(&gone.stderr)),
+        (Some(2), "".into())
+    );
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let complains = command().arg("--help").stdout(full).output().unwrap();
+    let why = String::from_utf8_lossy(&complains.stderr);
+    assert_eq!(complains.status.code(), Some(2), "{why}");
+    assert!(why.contains("standard output takes no more"), "{why}");
+}

@@ -3,6 +3,8 @@
 mod args;
 
 use args::Command;
+use std::fmt;
+use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
 use tollgate_testkit::http_conformance::{Verdict, all_cases, run_telling};
 
@@ -25,18 +27,30 @@ fn cannot(why: &str) -> ExitCode {
     ExitCode::from(CANNOT)
 }
 
+/// Writes to standard output, at once. Where that cannot be, there is no sense in going on: whoever reads has gone away (`| head`), which is
+/// nothing to complain about, or the disk is full, which is.
+fn tell(text: fmt::Arguments<'_>) {
+    let mut output = std::io::stdout().lock();
+    if let Err(error) = output.write_fmt(text).and_then(|()| output.flush()) {
+        if error.kind() != ErrorKind::BrokenPipe {
+            eprintln!("idempotency-conformance: standard output takes no more: {error}");
+        }
+        std::process::exit(CANNOT.into());
+    }
+}
+
 async fn carry_out(command: Command) -> ExitCode {
     let (target, only, json) = match command {
         Command::Help => {
-            println!("{}", args::HELP);
+            tell(format_args!("{}\n", args::HELP));
             return ExitCode::SUCCESS;
         }
         Command::List => {
             for case in all_cases() {
-                println!(
-                    "{:>2} {}\n     sent      {}\n     expected  {}",
+                tell(format_args!(
+                    "{:>2} {}\n     sent      {}\n     expected  {}\n",
                     case.number, case.name, case.sent, case.expected
-                );
+                ));
             }
             return ExitCode::SUCCESS;
         }
@@ -44,7 +58,7 @@ async fn carry_out(command: Command) -> ExitCode {
     };
     let told = run_telling(target, &only, |outcome| {
         if !json {
-            print!("{outcome}");
+            tell(format_args!("{outcome}"));
         }
     });
     let report = match told.await {
@@ -52,9 +66,9 @@ async fn carry_out(command: Command) -> ExitCode {
         Err(unusable) => return cannot(&unusable.to_string()),
     };
     if json {
-        println!("{}", report.to_json());
+        tell(format_args!("{}\n", report.to_json()));
     } else {
-        println!("\n{}", report.summary());
+        tell(format_args!("\n{}\n", report.summary()));
     }
     match report.count(Verdict::Fail) {
         0 => ExitCode::SUCCESS,

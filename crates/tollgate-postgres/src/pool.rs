@@ -94,7 +94,9 @@ impl Pool {
             let mut patience = PROMPT;
             loop {
                 if let Ok(found) = timeout(patience, refuse_shared(|| connect(&self.0.options))).await {
-                    return found;
+                    let ours = self.settled_down(found?).await?;
+                    self.0.idle().push_back(ours);
+                    return Ok(());
                 }
                 sleep(some(LONGEST_PAUSE)).await;
                 patience *= 2;
@@ -141,7 +143,7 @@ impl Pool {
                 ..
             } = match self.lively().await? {
                 Some(idle) => idle,
-                None => Box::pin(self.fresh()).await?,
+                None => Box::pin(self.idle_or_new()).await?,
             };
             if let Some(sql) = self.before_each_step() {
                 connection.execute(AssertSqlSafe(sql)).await?;
@@ -159,12 +161,32 @@ impl Pool {
             .unwrap_or(Err(Error::PoolTimedOut))
     }
 
-    /// A new connection.
-    async fn fresh(&self) -> Result<Idle, Error> {
-        let mut connection = connect(&self.0.options).await?;
+    /// A new connection, or one that became idle while the server took no more of them.
+    async fn idle_or_new(&self) -> Result<Idle, Error> {
+        let mut pause = PAUSE;
+        loop {
+            match self.0.options.connect().await {
+                Err(error) if is_passing(&error) => sleep(pause).await,
+                made => return self.settled_down(made?).await,
+            }
+            pause = (pause * 2).min(LONGEST_PAUSE);
+            if let Some(idle) = self.lively().await? {
+                return Ok(idle);
+            }
+        }
+    }
+
+    /// A new connection, made ready. A statement that commits by itself shall do so as it was written for, whatever isolation the server, the
+    /// database or the role has as its default.
+    async fn settled_down(&self, mut connection: PgConnection) -> Result<Idle, Error> {
         let process = match self.shares_connections() {
             true => None,
-            false => Some(settle_down(&mut connection).await?),
+            false => {
+                connection
+                    .execute("set session characteristics as transaction isolation level read committed")
+                    .await?;
+                Some(process(&mut connection).await?)
+            }
         };
         let now = Instant::now();
         Ok(Idle {
@@ -261,16 +283,7 @@ fn farewell(connection: PgConnection) {
     } // no runtime: dropping it closes the socket
 }
 
-/// Makes sure that a statement that commits by itself does so as it was written for, whatever isolation the server, the database or the role
-/// has as its default. Tells the server's process.
-async fn settle_down(connection: &mut PgConnection) -> Result<i32, Error> {
-    connection
-        .execute("set session characteristics as transaction isolation level read committed")
-        .await?;
-    process(connection).await
-}
-
-/// A new connection. A server that is starting, or restarting, takes none for a moment: worth the wait that the caller bounds.
+/// A connection. A server that is starting, or restarting, takes none for a moment: worth the wait that the caller bounds.
 async fn connect(options: &PgConnectOptions) -> Result<PgConnection, Error> {
     let mut pause = PAUSE;
     loop {

@@ -20,8 +20,8 @@ const TURNS: [Turn; 10] = [
     Second, First, First, Second, Second, First, Second, First, First, Second,
 ];
 
-/// Refuses a pooler that shares connections.
-pub(crate) async fn refuse_shared<C>(connect: impl Fn() -> C) -> Result<(), OpenError>
+/// Refuses a pooler that shares connections. Where there is none, one of the two is left to be used.
+pub(crate) async fn refuse_shared<C>(connect: impl Fn() -> C) -> Result<PgConnection, OpenError>
 where
     C: Future<Output = Result<PgConnection, sqlx::Error>>,
 {
@@ -37,9 +37,8 @@ where
             return Err(OpenError::SharedConnections);
         }
     }
-    first.close().await?;
     second.close().await?;
-    Ok(())
+    Ok(first)
 }
 
 /// The process of the server that this connection talks to.

@@ -12,7 +12,9 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::Duration;
 use support::{Database, begin, block_on};
 use tollgate_core::store::StoreErrorKind::Unavailable;
-use tollgate_core::store::idempotency::{Begun, IdempotencyStore, Phase, Settled, Settlement};
+use tollgate_core::store::idempotency::{
+    Begin, Begun, IdempotencyStore, Phase, RecordKey, Settled, Settlement,
+};
 use tollgate_core::store::saga::{Fenced, NewSaga, SagaId, SagaJournal};
 use tollgate_postgres::{OpenError, Postgres, Settings};
 use tollgate_testkit::samples;
@@ -294,6 +296,43 @@ fn a_commit_that_waits_for_a_standby_is_a_doubt() {
             let ours = samples::begin(samples::key(number), 9);
             let begun = store.begin(ours).await.unwrap();
             assert!(matches!(begun, Begun::Acquired(_)), "{begun:?}");
+        }
+    });
+}
+
+/// Where the server has fewer connections for us than we may have at once, callers use those that there are by turns. Who had asked the
+/// server for one went on asking it, and gave up after ten seconds beside connections that lay idle.
+#[test]
+fn a_server_with_few_connections_serves_many_by_turns() {
+    block_on(async {
+        let database = Database::fresh().await;
+        drop(database.store().await);
+        let role = format!("{}_few", database.name);
+        database
+            .run(&format!(
+                "create role {role} login connection limit 2; grant usage on schema tollgate to {role}; \
+                 grant select, insert, update, delete on all tables in schema tollgate to {role}"
+            ))
+            .await;
+        let settings = Settings::new().max_connections(8).listen(false);
+        let options = database.options().username(&role);
+        let store = Postgres::connect_with(options, settings).await.unwrap();
+        let mut asking = tokio::task::JoinSet::new();
+        for number in 0..64 {
+            let store = store.clone();
+            let begin = Begin {
+                most_open: 1000, // with a cap, each goes by itself
+                ..samples::begin(RecordKey::new([number; 32]), 9)
+            };
+            asking.spawn(async move { store.begin(begin).await });
+        }
+        let answers = asking.join_all().await;
+        store.close().await;
+        database
+            .run(&format!("drop owned by {role}; drop role {role}"))
+            .await;
+        for begun in answers {
+            assert!(matches!(begun, Ok(Begun::Acquired(_))), "{begun:?}");
         }
     });
 }

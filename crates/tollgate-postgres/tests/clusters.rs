@@ -4,12 +4,10 @@
 mod support;
 
 use sqlx::Executor;
-use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
-use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::Duration;
+use support::own_server::OwnServer;
 use support::{Database, begin, block_on};
 use tollgate_core::store::StoreErrorKind::Unavailable;
 use tollgate_core::store::idempotency::{
@@ -214,38 +212,12 @@ fn a_statement_that_the_servers_limits_end_did_not_happen() {
     });
 }
 
-/// A server of this test's own, with settings that hold for all of it.
-struct Server(tempfile::TempDir);
-
-impl Server {
-    fn script(action: &str, folder: &Path) -> String {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/postgres");
-        let output = Command::new(script).arg(action).arg(folder).output().unwrap();
-        assert!(output.status.success(), "tests/postgres {action}: {output:?}");
-        String::from_utf8(output.stdout).unwrap().trim().to_owned()
-    }
-
-    fn start() -> (Self, String) {
-        let folder = tempfile::tempdir().unwrap();
-        // root starts it as another user, who must be let in
-        std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
-        let url = Self::script("start", &folder.path().join("server"));
-        (Self(folder), url)
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        Self::script("stop", &self.0.path().join("server"));
-    }
-}
-
 /// A cluster that commits synchronously, and its standby is gone: every commit waits. Nobody is told what is not known, nothing is taken for
 /// done, and when a standby is back whoever asks again finds out.
 #[test]
 fn a_commit_that_waits_for_a_standby_is_a_doubt() {
     block_on(async {
-        let (_server, url) = Server::start();
+        let (_server, url) = OwnServer::start();
         let database = Database::on(url).await;
         let settings = Settings::new()
             .migrate()

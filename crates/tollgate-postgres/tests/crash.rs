@@ -3,48 +3,16 @@
 
 mod support;
 
-use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
-use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
 use std::time::Duration;
+use support::own_server::OwnServer;
 use support::{Database, block_on};
 use tollgate_core::store::idempotency::{
     Begin, Begun, Completion, IdempotencyStore, Phase, RecordKey, Settled, Settlement, Token,
 };
 use tollgate_postgres::{Postgres, Settings};
 use tollgate_testkit::samples;
-
-/// A server of this test's own.
-struct Server(tempfile::TempDir);
-
-impl Server {
-    fn script(action: &str, folder: &Path) -> String {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/postgres");
-        let output = Command::new(script).arg(action).arg(folder).output().unwrap();
-        assert!(output.status.success(), "tests/postgres {action}: {output:?}");
-        String::from_utf8(output.stdout).unwrap().trim().to_owned()
-    }
-
-    fn start() -> (Self, String) {
-        let folder = tempfile::tempdir().unwrap();
-        // root starts it as another user, who must be let in
-        std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
-        let url = Self::script("start", &folder.path().join("server"));
-        (Self(folder), url)
-    }
-
-    fn crash(&self) {
-        Self::script("crash", &self.0.path().join("server"));
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        Self::script("stop", &self.0.path().join("server"));
-    }
-}
 
 fn key(worker: u8, number: u32) -> RecordKey {
     let mut key = [worker; 32];
@@ -93,7 +61,7 @@ async fn settle(store: &Postgres, token: Token, number: u32) {
 #[test]
 fn a_server_that_crashes_forgets_nothing_it_has_acknowledged() {
     const WORKERS: u8 = 6;
-    let (server, url) = Server::start();
+    let (server, url) = OwnServer::start();
     block_on(async {
         let database = Database::on(url).await;
         let store = Postgres::connect(&database.url(), Settings::new().migrate())

@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test file uses what it needs of it")]
 
 pub(crate) mod app;
+pub(crate) mod own_server;
 pub(crate) mod proxy;
 
 use sqlx::postgres::{PgConnectOptions, PgSslMode};

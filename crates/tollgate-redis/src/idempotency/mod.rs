@@ -7,19 +7,19 @@
 //! | file | holds |
 //! |---|---|
 //! | `store` | the port |
-//! | `steps` | a begin and a settlement, each alone |
+//! | `alone` | a begin and a settlement, each alone |
 //! | `together` | many of them in one script |
 //! | `answers` | what the scripts answer to a step |
 //! | `list` | the list of what is unresolved |
 
+mod alone;
 mod answers;
 mod list;
-mod steps;
 mod store;
 mod together;
 
 #[cfg(test)]
-pub(crate) use steps::Settle;
+pub(crate) use alone::Settle;
 #[cfg(test)]
 pub(crate) use together::Step;
 pub(crate) use together::Together;

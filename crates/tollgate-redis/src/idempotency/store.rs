@@ -1,6 +1,6 @@
 //! The port: each question to its script.
 
-use super::steps::{Settle, is_plain};
+use super::alone::{Settle, is_plain};
 use super::{CLAIMS, RECORD, answers};
 use crate::Redis;
 use crate::error::unreadable;

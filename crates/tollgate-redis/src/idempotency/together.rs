@@ -4,8 +4,8 @@
 //! each to the script that knows the whole rule. So it is when the server refuses a script as a whole: nothing was written, and there
 //! may be answers to read. Only a script whose answer is lost leaves everybody in doubt.
 
+use super::alone::Settle;
 use super::answers::first;
-use super::steps::Settle;
 use crate::error::unreadable;
 use crate::record;
 use crate::reply::{Reply, flag};
